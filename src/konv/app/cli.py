@@ -1,0 +1,58 @@
+"""The konv command: finds the verb on the shelf of commands, and turns a person's mistakes into one sentence."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from konv.core.errors import KonvError
+from konv.core.shelves import COMMANDS
+
+MISTAKE = 2  # exit code of a mistake a person can mend
+INTERRUPTED = 130  # 128 + SIGINT
+
+
+def make_app() -> App:
+    """Returns the command line; no verb is imported before it is called."""
+    app = App(
+        name="konv",
+        help="Train, compare, look inside, shrink and ship convolutional networks. Start with: konv train",
+        help_format="plaintext",
+        version=_version,
+        version_flags=["--version"],
+        result_action="return_value",
+    )
+    for entry in COMMANDS.entries():
+        name = entry.name.replace("_", "-")
+        app.command(f"{COMMANDS.package}.{entry.name}:command", name=name, help=entry.description)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0 done, 2 a mistake told in one sentence, 130 / 143 interrupted."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: 2 to 8 × faster on a machine that is busy
+    try:
+        result = make_app()(arguments, exit_on_error=False, print_error=False)
+        return result if isinstance(result, int) else 0
+    except KonvError as error:
+        return _mistake(str(error))
+    except CycloptsError as error:
+        return _mistake(" ".join(str(error).split()))
+    except KeyboardInterrupt:
+        print("konv: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `konv runs | head`: the reader has gone, which is no mistake
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _mistake(sentence: str) -> int:
+    print(f"konv: {sentence}", file=sys.stderr)
+    return MISTAKE
+
+
+def _version() -> str:
+    from konv import __version__
+
+    return __version__

@@ -1,0 +1,23 @@
+"""Continue an interrupted run to its end."""
+
+from pathlib import Path
+
+from konv.app.options import AsJson, Language, Quiet
+
+
+def command(run: Path, /, *, language: Language = None, as_json: AsJson = False, quiet: Quiet = False) -> int:
+    """Continue an interrupted run to its end.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    """
+    from konv.core.run import Run
+
+    opened = Run.open(run)
+    recipe = opened.recipe
+
+    from konv.app.outcome import run_to_the_end
+
+    return run_to_the_end(recipe, opened.path, as_json=as_json, quiet=quiet, language=language)

@@ -1,0 +1,171 @@
+"""A training as a person sees it: signals, live progress, the final table."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Protocol
+
+from konv.core.results import Epoch
+from konv.training.fit import Step
+from konv.training.train import Finished, Record, Started
+
+
+class Interrupted(Exception):
+    """A signal asked the training to stop; its checkpoint is written."""
+
+    def __init__(self, number: int, run: object) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; a checkpoint is written. Continue with: konv resume {run}")
+        self.exit_code = 128 + number
+
+
+class Watcher(Protocol):
+    """What follows a training: it is shown every record."""
+
+    def __enter__(self) -> "Watcher": ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def see(self, record: Record, /) -> None: ...
+
+
+def follow(records: Iterator[Record], watcher: Watcher) -> Finished:
+    """Runs a training to its end under a watcher and returns its last record; SIGINT and SIGTERM leave a checkpoint."""
+    with watcher, _listening() as received:
+        run: object = "RUN"
+        for record in records:
+            watcher.see(record)
+            if isinstance(record, Started):
+                run = record.run.path
+                received.training = True
+            if isinstance(record, Finished):
+                return record
+            if received.number is not None:
+                records.close()  # type: ignore[attr-defined]  # a generator: closing it writes the checkpoint
+                raise Interrupted(received.number, run)
+    raise AssertionError("a training ends with Finished or an error")
+
+
+class _Received:
+    number: int | None = None
+    training = False
+
+    def __call__(self, number: int, _: FrameType | None) -> None:
+        if not self.training or self.number is not None:  # nothing to save yet, or asked for the second time
+            raise SystemExit(128 + number)
+        self.number = number
+
+
+@contextmanager
+def _listening() -> Iterator[_Received]:
+    """Remembers a signal instead of dying of it; outside the main thread signals are left alone."""
+    received = _Received()
+    try:
+        before = {number: signal.signal(number, received) for number in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:
+        before = {}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Silent:
+    """Shows nothing."""
+
+    def __enter__(self) -> "Silent":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def see(self, _: Record, /) -> None:
+        return None
+
+
+class Lines(Silent):
+    """One plain line per epoch on standard error, for logs and pipes."""
+
+    def see(self, record: Record, /) -> None:
+        if isinstance(record, Started):
+            for line in opening(record):
+                print(line, file=sys.stderr, flush=True)
+        if isinstance(record, Epoch):
+            print(epoch_line(record), file=sys.stderr, flush=True)
+
+
+class Live(Silent):
+    """A progress bar that moves with every update, above it one line per finished epoch."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None, complete_style="cyan", finished_style="green"),
+            TextColumn("{task.fields[numbers]}"),
+            TimeRemainingColumn(compact=True),
+            console=Console(stderr=True),
+            refresh_per_second=8,
+            expand=True,
+            transient=True,
+        )
+        self._epochs = 0
+
+    def __enter__(self) -> "Live":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def see(self, record: Record, /) -> None:
+        if isinstance(record, Started):
+            self._epochs = record.recipe.fit.epochs
+            for line in opening(record):
+                self._progress.console.print(line, highlight=False, soft_wrap=True)
+            self._task = self._progress.add_task("", total=None, numbers="")
+        if isinstance(record, Step):
+            self._progress.update(
+                self._task,
+                total=record.steps * self._epochs,
+                completed=(record.epoch - 1) * record.steps + record.step,
+                description=f"epoch {record.epoch}/{self._epochs}",
+                numbers=f"loss {record.loss:.3f}  acc {record.accuracy:.1%}  {_thousands(record.pictures_per_second)}/s",
+            )
+        if isinstance(record, Epoch):
+            self._progress.console.print(epoch_line(record), highlight=False, soft_wrap=True)
+
+
+def watcher(quiet: bool) -> Watcher:
+    """Returns what suits the place: nothing, a moving bar on a terminal, or plain lines."""
+    if quiet:
+        return Silent()
+    return Live() if sys.stderr.isatty() else Lines()
+
+
+def opening(record: Started) -> list[str]:
+    """Returns the lines that open a training: what, on what, where."""
+    data, recipe = record.data, record.recipe
+    sizes = f"{len(data.train):,} train, {len(data.valid):,} valid, {len(data.test):,} test (sealed)"
+    lines = [
+        f"data   {recipe.data.source}: {sizes}; {len(data.classes)} classes of {data.view}",
+        f"model  {recipe.model.name}: {record.parameters:,} parameters on {record.device}, {record.threads} threads",
+        f"run    {record.run.path}",
+    ]
+    if record.resumed_at and not record.run.finished:
+        lines.append(f"taken up after update {record.resumed_at:,}")
+    return lines + [f"note: {note}" for note in record.notes]
+
+
+def epoch_line(epoch: Epoch) -> str:
+    return (
+        f"epoch {epoch.epoch:>3}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:6.2%}  "
+        f"valid loss {epoch.valid_loss:.4f}  accuracy {epoch.valid_accuracy:6.2%}  "
+        f"{_thousands(epoch.pictures_per_second):>6} pictures/s  {epoch.seconds:.1f} s"
+    )
+
+
+def _thousands(number: float) -> str:
+    return f"{number:,.0f}" if number < 10_000 else f"{number / 1000:,.1f}k"

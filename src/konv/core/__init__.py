@@ -1,0 +1,1 @@
+"""Plain data: recipes, runs, results, shelves, errors. Standard library and pydantic only; nothing heavy."""

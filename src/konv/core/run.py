@@ -1,0 +1,225 @@
+"""Run: a folder with the recipe, the environment, the history, checkpoints, weights and report of one training."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from konv.core import compose
+from konv.core.errors import BadRun
+from konv.core.files import replacing_folder, write_json, write_text
+from konv.core.recipe import Recipe
+from konv.core.results import Epoch, Example, Report
+
+FORMAT = 1  # of the run folder; raised when an older konv could no longer read it
+Result = TypeVar("Result", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training on disk. Knows file names and what they hold, nothing of networks."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def classifier(self) -> Path:
+        return self.path / "classifier"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    @property
+    def report_page(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def finished(self) -> bool:
+        """True once the final score is written."""
+        return (self.path / "report.json").is_file()
+
+    # ---- start and open ----
+
+    @classmethod
+    def create(cls, path: Path, recipe: Recipe, environment: dict[str, Any], split: dict[str, Any] | None = None) -> "Run":
+        """Makes the folder with what the training is to be, all of it or nothing; raises BadRun where that cannot be done."""
+        run = cls(path.expanduser().absolute())
+        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+            raise BadRun(f"{path} exists and is no run folder; choose another --out.")
+        try:
+            run.path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing_folder(run.path) as temporary:
+                (temporary / "checkpoints").mkdir()
+                write_text(temporary / "recipe.toml", compose.to_toml(recipe))
+                write_json(temporary / "split.json", split or {})
+                write_json(temporary / "environment.json", {"format": FORMAT, **environment})
+        except OSError as error:
+            raise BadRun(f"the run folder {path} cannot be written: {error.strerror}; choose another --out.") from None
+        return run
+
+    @classmethod
+    def open(cls, path: Path | str) -> "Run":
+        """Returns the run in a folder, or raises BadRun in one sentence."""
+        run = cls(Path(path).expanduser().absolute())
+        if not run.path.exists():
+            raise BadRun(f"there is no run at {path}; `konv runs` lists those below a folder.")
+        if not cls.is_run(run.path):
+            raise BadRun(f"{path} is not a run folder: it holds no recipe.toml and environment.json of konv.")
+        version = run.environment.get("format")
+        if version != FORMAT:
+            raise BadRun(f"{path} is a run of format {version!r}; this konv reads format {FORMAT}. Use the konv that made it.")
+        return run
+
+    @staticmethod
+    def is_run(path: Path) -> bool:
+        return (path / "recipe.toml").is_file() and (path / "environment.json").is_file()
+
+    # ---- what it holds ----
+
+    @property
+    def recipe(self) -> Recipe:
+        return compose.read(self.path / "recipe.toml")
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        return dict(self._json("environment.json"))
+
+    @property
+    def split(self) -> dict[str, Any]:
+        """Ids of the pictures of each split and the fingerprint of the data."""
+        return dict(self._json("split.json"))
+
+    @property
+    def report(self) -> Report:
+        if not self.finished:
+            raise BadRun(f"{self.path} has no report yet; `konv resume {self.path}` finishes the run.")
+        return self._result(Report, self._json("report.json"))
+
+    @property
+    def history(self) -> list[Epoch]:
+        """The finished epochs, oldest first."""
+        path = self.path / "history.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        return [self._result(Epoch, self._parsed(line, path)) for line in lines]
+
+    @property
+    def examples(self) -> list[Example]:
+        """The scored pictures chosen for the report's grid; empty where none were kept."""
+        path = self.path / "examples.json"
+        return [self._result(Example, item) for item in self._json("examples.json")] if path.is_file() else []
+
+    @property
+    def accuracy(self) -> float | None:
+        return self.report.accuracy if self.finished else None
+
+    # ---- changes ----
+
+    def record_epoch(self, epoch: Epoch) -> None:
+        """Adds one row to history.jsonl."""
+        with open(self.path / "history.jsonl", "a", encoding="utf-8") as stream:
+            stream.write(epoch.model_dump_json() + "\n")
+
+    def cut_history(self, epochs: int) -> None:
+        """Keeps the first rows only, so that nothing after a checkpoint stands there twice."""
+        rows = [epoch.model_dump_json() + "\n" for epoch in self.history[:epochs]]
+        write_text(self.path / "history.jsonl", "".join(rows))
+
+    def require_same_data(self, fingerprint: str) -> None:
+        """Raises BadRun where the data is not what this run was trained on."""
+        if self.split["fingerprint"] != fingerprint:
+            raise BadRun(
+                f"the data of {self.path} has changed since that run began; choose another --out to use it as it is now."
+            )
+
+    def write(self, name: str, content: Any) -> None:
+        """Writes one of the run's JSON files."""
+        write_json(self.path / name, content)
+
+    def count_opening(self, purpose: str, weights: str) -> int:
+        """Notes that the sealed test split is opened and returns how often it has been.
+
+        The final score of the same weights counts once however often a run is taken up again; every other opening counts.
+        """
+        path = self.path / "test_openings.json"
+        openings = self._json(path.name) if path.is_file() else []
+        opening = {"purpose": purpose, "weights_sha256": weights}
+        if purpose != "final score" or opening not in openings:
+            openings.append(opening)
+            write_json(path, openings)
+        return len(openings)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Holds the run for one writer; a second one is refused with the holder's process number."""
+        with open(self.path / ".writer", "a+", encoding="ascii") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                stream.seek(0)
+                holder = stream.read().strip() or "unknown"
+                raise BadRun(
+                    f"{self.path} is being written by process {holder}; wait for it or choose another --out."
+                ) from None
+            stream.truncate(0)
+            stream.write(str(os.getpid()))
+            stream.flush()
+            yield
+
+    # ---- reading ----
+
+    def _json(self, name: str) -> Any:
+        path = self.path / name
+        try:
+            return self._parsed(path.read_text(encoding="utf-8"), path)
+        except OSError as error:
+            raise BadRun(f"{path} cannot be read: {error.strerror}.") from None
+        except UnicodeDecodeError:
+            raise BadRun(f"{path} is damaged: it is not UTF-8 text.") from None
+
+    @staticmethod
+    def _parsed(text: str, path: Path) -> Any:
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            raise BadRun(f"{path} is damaged: {error}.") from None
+
+    def _result(self, kind: type[Result], content: Any) -> Result:
+        try:
+            return kind.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise BadRun(f"{self.path} holds a damaged {kind.__name__.lower()}: {where}: {first['msg']}.") from None
+
+    # ---- in a notebook ----
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        if not self.report_page.is_file():
+            return f"<p>Run <code>{escape(str(self.path))}</code>: not finished, {len(self.history)} epochs done.</p>"
+        page = escape(self.report_page.read_text(encoding="utf-8"), quote=True)
+        return f'<iframe srcdoc="{page}" style="width:100%;height:720px;border:0" title="{escape(self.name)}"></iframe>'
+
+
+def runs_below(folder: Path) -> list[Run]:
+    """Returns the runs in a folder and one level below, in the order of their names."""
+    if Run.is_run(folder):
+        return [Run(folder.absolute())]
+    if not folder.is_dir():
+        return []
+    return [Run(path.absolute()) for path in sorted(folder.iterdir()) if path.is_dir() and Run.is_run(path)]

@@ -1,0 +1,207 @@
+"""From a picture file to an input: the one conversion behind training, prediction and export.
+
+The first frame of the file is taken; anything transparent is laid over white; 16-bit grey is divided by 257; grey is ITU-R 601
+luma (Pillow's "L"); EXIF orientation is obeyed. Then the picture is made to fit by bilinear resizing with antialiasing: `crop`
+takes the largest centred part of the wanted shape, `pad` keeps the whole picture centred on black, `stretch` distorts it.
+"""
+
+import hashlib
+import io
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from konv.core.errors import BadData
+from konv.datasets._thumbnails import thumbnail
+
+__all__ = ["FORMATS", "PIXEL_LIMIT", "BadPicture", "decode", "inspect", "read", "silenced", "thumbnail"]
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # told by content, never by the file's suffix
+PIXEL_LIMIT = 128_000_000  # pixels: a telephone's 108 megapixels pass; as colour that is 384 MB while it is decoded
+SIXTEEN_BIT = ("PNG", "PPM")  # formats whose 32-bit mode "I" holds 16-bit grey; in a TIFF it has no fixed white
+GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")  # Pillow's modes without colour
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # EXIF orientation → what makes the picture upright (CIPA DC-008, 4.6.5.1.6)
+ORIENTATION = 0x0112  # EXIF tag
+
+Source = Path | BinaryIO | bytes
+
+
+class BadPicture(BadData):
+    """A file that gives no picture: which one and why."""
+
+    def __init__(self, file: str, cause: str) -> None:
+        super().__init__(f"{file} cannot be used as a picture: {cause}.")
+        self.file = file
+        self.cause = cause
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a file says of itself before its pixels are decoded."""
+
+    sha256: str
+    grey: bool
+
+
+def read(file: Source, space: tuple[int, int], channels: int, resize: str) -> NDArray[np.uint8]:
+    """Returns the picture as (C, H, W) of uint8, or raises BadPicture with the file's name and the cause."""
+    with silenced():
+        return decode(file, space, channels, resize)
+
+
+def decode(file: Source, space: tuple[int, int], channels: int, resize: str) -> NDArray[np.uint8]:
+    """As `read`, for use in threads: the caller holds `silenced`, which is not thread-safe."""
+    with _blaming(file), _stream(file) as stream:
+        image = _headed(stream)
+        side = max(space)
+        image.draft(None, (2 * side, 2 * side))  # libjpeg may halve a large JPEG cheaply; the antialiasing keeps its share
+        image.load()
+        fitted = _fitted(_upright(_plain(image, channels)), space, resize)
+    pixels = np.asarray(fitted, dtype=np.uint8).reshape(*space, channels)  # (H, W) or (H, W, 3) → (H, W, C)
+    return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+
+
+def inspect(file: Path) -> Inspection:
+    """Returns the file's sha256 and whether it is grey, from its header, or raises BadPicture; in threads as `decode`."""
+    with _blaming(file), _stream(file) as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # readinto is there
+        stream.seek(0)
+        return Inspection(sha256, _headed(stream).mode in GREY)
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Within the block Pillow does not warn of odd metadata, nor of many pixels below PIXEL_LIMIT."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+# ---- opening ------------------------------------------------------------------------------------------------------
+
+
+class _RefusalError(Exception):
+    """A cause in words, on its way to BadPicture."""
+
+
+@contextmanager
+def _blaming(file: Source) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # Pillow's readers raise whatever a damaged file leads them into: struct.error, IndexError, …
+        name = str(file) if isinstance(file, Path) else str(getattr(file, "name", "the picture"))
+        raise BadPicture(name, _cause(error)) from error
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, _RefusalError):
+        return str(error)
+    if isinstance(error, UnidentifiedImageError):
+        return f"it is no picture in a format konv reads ({', '.join(FORMATS)})"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it has more than {PIXEL_LIMIT:,} pixels"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory to decode it"
+    if isinstance(error, OSError) and error.strerror:
+        return f"it cannot be read ({error.strerror})"
+    return "it is cut short" if "truncated" in str(error).lower() else f"it is damaged ({str(error) or type(error).__name__})"
+
+
+def _stream(file: Source) -> AbstractContextManager[BinaryIO]:
+    if isinstance(file, bytes):
+        return io.BytesIO(file)
+    if not isinstance(file, Path):
+        return nullcontext(file)
+    facts = file.stat()
+    if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
+        raise _RefusalError("it is no regular file")
+    if facts.st_size == 0:
+        raise _RefusalError("it is empty (0 bytes)")
+    return open(file, "rb")
+
+
+def _headed(stream: BinaryIO) -> Image.Image:
+    image = Image.open(stream, formats=FORMATS)
+    if image.width * image.height > PIXEL_LIMIT:
+        raise _RefusalError(f"it has {image.width:,} × {image.height:,} pixels, more than {PIXEL_LIMIT:,}")
+    return image
+
+
+# ---- converting ---------------------------------------------------------------------------------------------------
+
+
+def _plain(image: Image.Image, channels: int) -> Image.Image:
+    """8-bit grey or colour without transparency."""
+    mode = {1: "L", 3: "RGB"}[channels]
+    if image.mode.startswith("I"):
+        image = _eight_bits(image)
+    elif image.mode == "F":
+        raise _RefusalError("its pixels are fractions without a fixed white; save it with 8 or 16 bits")
+    elif image.has_transparency_data:
+        image = _over_white(image)
+    elif image.mode not in ("1", "L", "P", "RGB"):
+        image = image.convert("RGB")  # CMYK, YCbCr, LAB: not every one of them goes to grey directly
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    if image.mode == "I" and image.format not in SIXTEEN_BIT:
+        raise _RefusalError("its pixels are 32-bit numbers without a fixed white; save it with 8 or 16 bits")
+    values = np.asarray(image).astype(np.int64).clip(0, 65_535)
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))  # 65,535 = 257 · 255, rounded to the nearest
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    canvas = Image.new("RGBA", image.size, "white")
+    canvas.alpha_composite(image.convert("RGBA"))
+    return canvas.convert("RGB")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turns the picture as its EXIF says; one whose EXIF cannot be read stays as it is, as every viewer has it."""
+    try:
+        orientation = image.getexif().get(ORIENTATION)
+    except Exception:  # damaged metadata of an undamaged picture: Pillow raises struct.error, SyntaxError, …
+        return image
+    turn = TURNS.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
+
+
+def _fitted(image: Image.Image, space: tuple[int, int], resize: str) -> Image.Image:
+    height, width = space
+    if resize == "pad":
+        return _padded(image, width, height)
+    box = _centre(image, width, height) if resize == "crop" else None
+    return image.resize((width, height), Image.Resampling.BILINEAR, box=box)
+
+
+def _centre(image: Image.Image, width: int, height: int) -> tuple[float, float, float, float]:
+    """The largest centred box with the wanted proportions, in fractions of pixels."""
+    scale = max(width / image.width, height / image.height)
+    left = max(0.0, (image.width - width / scale) / 2)
+    top = max(0.0, (image.height - height / scale) / 2)
+    return left, top, image.width - left, image.height - top
+
+
+def _padded(image: Image.Image, width: int, height: int) -> Image.Image:
+    scale = min(width / image.width, height / image.height)
+    inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    canvas = Image.new(image.mode, (width, height))  # black
+    canvas.paste(image.resize(inner, Image.Resampling.BILINEAR), ((width - inner[0]) // 2, (height - inner[1]) // 2))
+    return canvas

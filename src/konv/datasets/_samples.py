@@ -1,0 +1,81 @@
+"""Samples, the sealed test split, and Data: what every source on this shelf becomes. No torch here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from konv.core.errors import BadData
+from konv.core.view import View
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs (N, C, *space) of uint8 or float32, labels (N,) of int64 and one id per sample."""
+
+    inputs: NDArray[np.generic]
+    labels: NDArray[np.int64]
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample: (C, *space)."""
+        return tuple(self.inputs.shape[1:])
+
+
+class SealedSamples:
+    """The test split. Its size is known; its pictures are read only by opening it, which is counted."""
+
+    def __init__(self, opener: Callable[[], Samples], size: int, ids: tuple[str, ...]) -> None:
+        self._opener = opener
+        self._size = size
+        self.ids = ids  # which samples are sealed is no secret
+
+    def __len__(self) -> int:
+        return self._size
+
+    def open(self, count: Callable[[], int]) -> Samples:
+        """Returns the test samples after `count` has noted the opening; `Run.count_opening` is the usual counter."""
+        count()
+        return self._opener()
+
+    def __getattr__(self, name: str) -> object:
+        if name in ("inputs", "labels"):
+            raise BadData(f"the test split is sealed: its {name} are read only by the final evaluation, which is counted.")
+        raise AttributeError(name)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A source before it is split: what `load` of a module on this shelf returns."""
+
+    samples: Samples
+    classes: tuple[str, ...]
+    fingerprint: str  # sha256 of the content: pictures, labels and class names
+    test: Samples | None = None  # the source's own test split
+    resize: str = "crop"  # the View's rule for pictures of another shape
+    broken: tuple[dict[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Data:
+    """Train and valid samples, the sealed test samples, class names, View and fingerprint."""
+
+    source: str
+    train: Samples
+    valid: Samples
+    test: SealedSamples
+    classes: tuple[str, ...]
+    view: View
+    fingerprint: str
+    broken: tuple[dict[str, str], ...] = ()
+
+    def split(self) -> dict[str, object]:
+        """Returns which ids are in which split, for the run folder."""
+        parts = {"train": self.train.ids, "valid": self.valid.ids, "test": self.test.ids}
+        ids = {name: list(part) for name, part in parts.items()}
+        return {"fingerprint": self.fingerprint, "classes": list(self.classes), **ids}

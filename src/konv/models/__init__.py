@@ -1,0 +1,35 @@
+"""Network architectures, one file each: `build(channels, space, classes, *, options) → nn.Module`."""
+
+from typing import Any
+
+from torch import nn
+
+from konv.core.errors import BadModel
+from konv.core.recipe import Choice
+from konv.core.shelves import MODELS
+from konv.models._check import check, logits_of
+from konv.models._own import build_from_source, digest, read_source
+
+__all__ = ["build", "build_from_source", "check", "digest", "is_own", "logits_of", "read_source"]
+
+
+def is_own(model: Choice) -> bool:
+    """True for a person's own network: `my_net.py:Net`."""
+    return ":" in model.name
+
+
+def build(model: Choice, channels: int, space: tuple[int, ...], classes: int) -> nn.Module:
+    """Returns the untrained network (N, C, *space) → (N, K); raises BadModel where the input does not fit it."""
+    if is_own(model):
+        path, wanted, source = read_source(model.name)
+        return build_from_source(
+            source, wanted, str(path), {"channels": channels, "space": space, "classes": classes}, model.options
+        )
+    minimum = MODELS.entry(model.name).constants.get("MINIMUM_SIDE", 1)
+    if min(space) < minimum:
+        size = "×".join(map(str, space))
+        raise BadModel(f"{model.name} needs inputs of at least {minimum} per side; these are {size}. Take larger ones, or mlp.")
+    network: Any = MODELS.take(model.name).build(channels, space, classes, **model.options)
+    if not isinstance(network, nn.Module):
+        raise BadModel(f"{model.name} gave a {type(network).__name__} instead of a network.")
+    return network

@@ -1,0 +1,75 @@
+"""A trial pass: a network that does not fit its input is named by layer before training starts."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from konv.core.errors import BadModel
+
+
+def check(network: nn.Module, shape: tuple[int, ...], classes: int, *, batch: int = 2) -> None:
+    """Runs zeros through a copy of the network, in training and in evaluation mode; raises BadModel naming the layer.
+
+    The network itself, its buffers and torch's random state stay as they are.
+    """
+    inputs = torch.zeros(batch, *shape)
+    for training in (False, True):
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            trial = copy.deepcopy(network).train(training)
+            with naming_the_layer(trial, inputs):
+                outputs = trial(inputs)
+        _check_outputs(logits_of(outputs), batch, classes)
+
+
+def logits_of(outputs: object) -> Tensor:
+    """Returns the scores (N, K) of what a network gave back; the first part where it gives several (auxiliary heads)."""
+    if isinstance(outputs, tuple):
+        outputs = outputs[0]
+    if not isinstance(outputs, Tensor):
+        raise BadModel(f"the network gives back a {type(outputs).__name__}; it must be a tensor of scores (N, classes).")
+    return outputs
+
+
+def _check_outputs(outputs: Tensor, batch: int, classes: int) -> None:
+    wanted = (batch, classes)
+    if tuple(outputs.shape) != wanted:
+        shape = "×".join(map(str, outputs.shape))
+        raise BadModel(
+            f"the network gives {shape} for {batch} samples; it must be {batch}×{classes}: one score per class. "
+            "Check its last layer, and any view or flatten that moves samples into features."
+        )
+
+
+@contextmanager
+def naming_the_layer(network: nn.Module, inputs: Tensor) -> Iterator[None]:
+    """Turns an error of the forward pass into a BadModel that names the layer and the shape it was given."""
+    entered: list[tuple[str, nn.Module, object]] = []
+    hooks = [
+        hook
+        for name, layer in network.named_modules()
+        for hook in (
+            layer.register_forward_pre_hook(lambda layer, given, name=name: entered.append((name, layer, given))),
+            layer.register_forward_hook(lambda *_: entered.pop() and None),
+        )
+    ]
+    try:
+        yield
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        raise BadModel(_sentence(entered, inputs, error)) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _sentence(entered: list[tuple[str, nn.Module, object]], inputs: Tensor, error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0].rstrip(".")
+    whole = "×".join(map(str, inputs.shape))
+    if len(entered) < 2 and not (entered and entered[0][0] == "" and not list(entered[0][1].children())):
+        return f"the network cannot take an input of {whole}: {reason}."
+    name, layer, given = entered[-1]
+    first = given[0] if isinstance(given, tuple) and given else None
+    got = "×".join(map(str, first.shape)) if isinstance(first, Tensor) else "something that is no tensor"
+    return f"layer {name or 'network'} ({layer}) was given {got}, from an input of {whole}: {reason}."

@@ -1,0 +1,37 @@
+"""Layers by the number of space dimensions, so that signals, pictures and volumes share one network."""
+
+from torch import nn
+
+_CONVOLUTION = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_BATCH_NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_MAX_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
+_GLOBAL_MAX = {1: nn.AdaptiveMaxPool1d, 2: nn.AdaptiveMaxPool2d, 3: nn.AdaptiveMaxPool3d}
+_ACTIVATION: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
+
+
+def convolution(dimensions: int, inputs: int, outputs: int, kernel: int, *, padding: int = 0, bias: bool = True) -> nn.Module:
+    return _CONVOLUTION[dimensions](inputs, outputs, kernel, padding=padding, bias=bias)
+
+
+def batch_norm(dimensions: int, channels: int) -> nn.Module:
+    return _BATCH_NORM[dimensions](channels)
+
+
+def max_pool(dimensions: int, window: int) -> nn.Module:
+    return _MAX_POOL[dimensions](window)
+
+
+def global_max_pool(dimensions: int) -> nn.Module:
+    return _GLOBAL_MAX[dimensions](1)
+
+
+def activation(name: str) -> nn.Module:
+    return _ACTIVATION[name]()

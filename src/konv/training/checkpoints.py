@@ -1,0 +1,92 @@
+"""Checkpoints: written under another name, flushed, renamed; the newest whose checksum holds is taken.
+
+A checkpoint is a folder `00000123` (steps done) with `state.safetensors` and `state.json`, which bears the sha256 of the
+former. Its name, not a clock, orders it.
+"""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import safetensors
+from safetensors.torch import load as tensors_from
+from safetensors.torch import save as to_bytes
+
+from konv.core.errors import BadRun
+from konv.core.files import replacing_folder, write_bytes
+from konv.training.state import State, Tensors
+
+FORMAT = 1
+KEPT = 2  # checkpoints that stay: the newest, and the one before it should the newest turn out damaged
+
+
+def commit(folder: Path, state: State) -> Path:
+    """Writes the state as the newest checkpoint of a folder and returns its place; raises BadRun where the disk refuses."""
+    content = to_bytes({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.tensors().items()})
+    facts = {"format": FORMAT, "sha256": hashlib.sha256(content).hexdigest(), "facts": state.facts()}
+    facts["facts_sha256"] = _facts_digest(facts["facts"])
+    final = folder / f"{state.progress.total_steps:08d}"
+    try:
+        folder.mkdir(exist_ok=True)
+        if final.exists():  # a damaged one of the same step, passed over before
+            shutil.rmtree(final)
+        with replacing_folder(final) as temporary:
+            write_bytes(temporary / "state.safetensors", content)
+            write_bytes(temporary / "state.json", json.dumps(facts).encode("utf-8"))
+    except OSError as error:
+        raise BadRun(f"the checkpoint {final} could not be written: {error.strerror}; the one before it is intact.") from error
+    _prune(folder)
+    return final
+
+
+def latest(folder: Path) -> tuple[Tensors, dict[str, Any], list[str]] | None:
+    """Returns (tensors, facts, passed over) of the newest checkpoint whose checksums hold, or None where there is none.
+
+    `passed over` names newer checkpoints that are damaged, each with its cause.
+    """
+    passed: list[str] = []
+    for place in reversed(_places(folder)):
+        try:
+            tensors, facts = _read(place)
+        except BadRun as error:
+            passed.append(f"{place.name}: {error}")
+            continue
+        return tensors, facts, passed
+    if passed:
+        raise BadRun(f"no checkpoint in {folder} can be used: {'; '.join(passed)}")
+    return None
+
+
+def clear_temporaries(folder: Path) -> None:
+    """Removes what an interrupted commit left behind."""
+    for left in folder.glob(".*.tmp"):
+        shutil.rmtree(left)
+
+
+def _places(folder: Path) -> list[Path]:
+    return sorted(place for place in folder.iterdir() if place.is_dir() and place.name.isdigit()) if folder.is_dir() else []
+
+
+def _prune(folder: Path) -> None:
+    for place in _places(folder)[:-KEPT]:
+        shutil.rmtree(place)
+
+
+def _read(place: Path) -> tuple[Tensors, dict[str, Any]]:
+    try:
+        content = (place / "state.safetensors").read_bytes()
+        head = json.loads((place / "state.json").read_text(encoding="utf-8"))
+        version = head["format"]
+        if version != FORMAT:
+            raise BadRun(f"it has format {version!r}, this konv reads format {FORMAT}")
+        if hashlib.sha256(content).hexdigest() != head["sha256"] or _facts_digest(head["facts"]) != head["facts_sha256"]:
+            raise BadRun("its checksum does not hold")
+        return tensors_from(content), head["facts"]
+    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        raise BadRun(f"it cannot be read ({type(error).__name__})") from None
+
+
+def _facts_digest(facts: Any) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("utf-8")).hexdigest()

@@ -1,0 +1,61 @@
+"""The envelope of a run: what must be the same for two trainings to agree bit for bit."""
+
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ENVELOPE = ("torch", "threads", "instruction_set", "device")
+PACKAGES = ("konv", "torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetensors")
+
+
+def describe(device: torch.device) -> dict[str, Any]:
+    """Returns versions, machine and the envelope of this process."""
+    found = {name: _version(name) for name in PACKAGES}
+    return {
+        **{name: value for name, value in found.items() if value},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "device": device.type,
+        "accelerator": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "command": ["konv", *sys.argv[1:]],
+    }
+
+
+def differences(recorded: dict[str, Any], here: dict[str, Any]) -> list[str]:
+    """Returns one phrase for each part of the envelope that is not what the run was started with."""
+    return [f"{name} was {recorded.get(name)}, is {here[name]}" for name in ENVELOPE if recorded.get(name) != here[name]]
+
+
+def choose_device(name: str) -> torch.device:
+    """Returns the device of a recipe; `auto` takes cuda, then mps, then cpu."""
+    from konv.core.errors import BadRecipe
+
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if present[kind]))
+    if not present[name]:
+        usable = ", ".join(kind for kind, there in present.items() if there)
+        raise BadRecipe(f"device = {name!r} is not on this machine; it has {usable}. Leave it on auto, or take one of these.")
+    return torch.device(name)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())

@@ -1,0 +1,211 @@
+"""The loop, as a generator: `for epoch in fit(state, training, validation, plan)` yields frozen records."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from konv.classifier import evaluating, normalised, scaled, standardised
+from konv.core.errors import Diverged
+from konv.core.recipe import Fit
+from konv.core.results import Epoch
+from konv.core.view import View
+from konv.datasets import Samples
+from konv.models import logits_of
+from konv.training.augmentations import Augment
+from konv.training.objectives import Objective
+from konv.training.randomness import generator, order, seed_for
+from konv.training.schedules import Schedule
+from konv.training.state import State, Sums
+
+CHUNK = 500  # samples per forward pass of a validation
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What happens at each step. The three seams, augment, objective and schedule, are plain functions."""
+
+    fit: Fit
+    seed: int
+    view: View
+    augment: Augment | None
+    objective: Objective
+    schedule: Schedule
+
+
+@dataclass(frozen=True)
+class Step:
+    """One update of the weights, with the means of its epoch so far."""
+
+    epoch: int  # 1 for the first
+    step: int  # 1 for the first of its epoch
+    steps: int  # in the epoch
+    loss: float
+    accuracy: float
+    learning_rate: float
+    pictures_per_second: float
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Samples as tensors on the device that trains: raw inputs (N, C, *space), labels (N,)."""
+
+    inputs: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, samples: Samples, device: torch.device) -> "Batches":
+        return cls(torch.from_numpy(samples.inputs).to(device), torch.from_numpy(samples.labels).to(device))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        return self.inputs.index_select(0, indices), self.labels.index_select(0, indices)
+
+
+def steps_per_epoch(size: int, fit: Fit) -> int:
+    """Returns the number of updates in one pass; the last batch holds what is left, so every sample is met once."""
+    return 1 if fit.batch_size == "all" else -(-size // fit.batch_size)
+
+
+def fit(state: State, training: Batches, validation: Batches, plan: Plan) -> Iterator[Epoch]:
+    """Trains the state's network in place and yields a record per epoch; leaving the loop early is a `break`."""
+    return (record for record in steps(state, training, validation, plan) if isinstance(record, Epoch))
+
+
+def steps(state: State, training: Batches, validation: Batches, plan: Plan) -> Iterator[Step | Epoch]:
+    """Like `fit`, with a record after every update too. Between two records the state is whole and may be saved."""
+    progress = state.progress
+    total = steps_per_epoch(len(training), plan.fit)
+    while not is_over(state, plan.fit):
+        indices = torch.from_numpy(order(len(training), plan.seed, progress.epoch)).to(training.labels.device)
+        batches = indices.chunk(1) if plan.fit.batch_size == "all" else indices.split(plan.fit.batch_size)
+        while progress.step < total:
+            yield _step(state, training, batches[progress.step], plan, total)
+        yield _end_of_epoch(state, validation, plan)
+
+
+def is_over(state: State, fit: Fit) -> bool:
+    """True after the last epoch, or once `patience` epochs have brought no better validation score."""
+    progress = state.progress
+    waited = progress.epoch - progress.best_epoch
+    return progress.epoch >= fit.epochs or (fit.patience > 0 and progress.epoch > 0 and waited >= fit.patience)
+
+
+def _step(state: State, training: Batches, indices: Tensor, plan: Plan, total: int) -> Step:
+    start = perf_counter()
+    progress = state.progress
+    inputs, labels = prepared(*training.take(indices), plan, progress.epoch, progress.step)
+    rate = plan.schedule(progress.total_steps, progress.valid_losses)
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    loss, right, norm = _update(state, inputs, labels, plan, rate)
+    if state.average is not None:
+        state.average.update_parameters(state.network)
+    progress.step += 1
+    progress.total_steps += 1
+    sums = progress.sums
+    sums.loss += loss * len(indices)
+    sums.right += right
+    sums.pictures += len(indices)
+    sums.gradient_norm += norm
+    sums.steps += 1
+    sums.seconds += perf_counter() - start
+    means = sums.loss / sums.pictures, sums.right / sums.pictures
+    return Step(progress.epoch + 1, progress.step, total, *means, rate, sums.pictures / sums.seconds)
+
+
+def prepared(inputs: Tensor, labels: Tensor, plan: Plan, epoch: int, step: int, rank: int = 0) -> tuple[Tensor, Tensor]:
+    """Returns the batch as the network gets it: scaled, augmented, standardised; seeds dropout for this step."""
+    torch.manual_seed(seed_for("dropout", plan.seed, epoch, step, rank))
+    if plan.augment is None:
+        return laid_out(normalised(inputs, plan.view)), labels
+    draws = generator("augment", plan.seed, epoch, step, rank, inputs.device)
+    values, labels = plan.augment(scaled(inputs, plan.view), labels, draws)
+    return laid_out(standardised(values, plan.view)), labels
+
+
+def laid_out(inputs: Tensor) -> Tensor:
+    """Pictures with the channels last in memory, which convolutions on a processor run faster."""
+    return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
+
+
+def _update(state: State, inputs: Tensor, labels: Tensor, plan: Plan, rate: float) -> tuple[float, int, float]:
+    """Does one update and returns loss, right answers and gradient norm; one that is not finite changes nothing."""
+    network, fit = state.network.train(), plan.fit
+    buffers = {buffer: buffer.clone() for buffer in network.buffers()}  # batch norm moves them in the forward pass
+    state.optimizer.zero_grad(set_to_none=True)
+    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=fit.precision == "bfloat16"):
+        loss, logits = plan.objective(network, inputs, labels)
+    value = loss.item()
+    norm = float("nan")
+    if np.isfinite(value):
+        loss.backward()
+        norm = _gradient_norm(network, fit)
+    if not np.isfinite(norm):
+        for buffer, before in buffers.items():
+            buffer.copy_(before)
+        raise Diverged(_cause(state, inputs, value, rate))
+    state.optimizer.step()
+    truth = labels.argmax(dim=1) if labels.ndim == 2 else labels
+    return value, int((logits.argmax(dim=1) == truth).sum()), norm
+
+
+def _gradient_norm(network: nn.Module, fit: Fit) -> float:
+    weights = [weight for weight in network.parameters() if weight.grad is not None]
+    if fit.clip_norm is not None:
+        return float(torch.nn.utils.clip_grad_norm_(weights, fit.clip_norm))
+    return float(torch.nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None]))
+
+
+def _cause(state: State, inputs: Tensor, loss: float, rate: float) -> str:
+    """Returns the sentence that says where training broke, why most likely, and what to do."""
+    progress = state.progress
+    where = f"training stopped before update {progress.step + 1} of epoch {progress.epoch + 1}"
+    if not torch.isfinite(inputs).all():
+        return f"{where}: the inputs themselves hold values that are not finite; look at the data and at fit.augment."
+    what = f"the loss is {loss}" if not np.isfinite(loss) else f"the loss is {loss:.4g} but its gradient is not finite"
+    return (
+        f"{where}: {what} at learning rate {rate:.3g}. The weights before it are kept. "
+        f"Try --set fit.learning_rate={state.optimizer.defaults['lr'] / 10:.2g} or --set fit.clip_norm=1."
+    )
+
+
+def _end_of_epoch(state: State, validation: Batches, plan: Plan) -> Epoch:
+    start = perf_counter()
+    progress, sums = state.progress, state.progress.sums
+    loss, accuracy = score(state.scored, validation, plan)
+    progress.epoch += 1
+    progress.step = 0
+    progress.valid_losses.append(loss)
+    if (accuracy, -loss) > (progress.best_accuracy, -progress.best_loss):
+        progress.best_epoch, progress.best_accuracy, progress.best_loss = progress.epoch, accuracy, loss
+        state.keep_best()
+    seconds = sums.seconds + perf_counter() - start
+    progress.seconds += seconds
+    progress.sums = Sums()
+    return Epoch(
+        epoch=progress.epoch,
+        step=progress.total_steps,
+        loss=sums.loss / sums.pictures,
+        accuracy=sums.right / sums.pictures,
+        valid_loss=loss,
+        valid_accuracy=accuracy,
+        learning_rate=state.optimizer.param_groups[0]["lr"],
+        gradient_norm=sums.gradient_norm / sums.steps,
+        seconds=seconds,
+        pictures_per_second=sums.pictures / sums.seconds,
+    )
+
+
+def score(network: nn.Module, samples: Batches, plan: Plan) -> tuple[float, float]:
+    """Returns (loss, accuracy) of a network in evaluation mode on all samples at once, not a mean of batch means."""
+    with torch.inference_mode(), evaluating(network):
+        parts = [logits_of(network(laid_out(normalised(part, plan.view)))).float() for part in samples.inputs.split(CHUNK)]
+        logits = torch.cat(parts)
+        loss, _ = plan.objective(nn.Identity(), logits, samples.labels)
+    return loss.item(), float((logits.argmax(dim=1) == samples.labels).float().mean())

@@ -1,0 +1,121 @@
+"""State: all that a training holds between two steps; it goes into a checkpoint and comes back bit for bit."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from konv.core.errors import BadRun
+from konv.core.recipe import Fit
+from konv.training.optimizers import make_optimizer
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass
+class Sums:
+    """Running sums of the epoch under way; means are taken once, at its end."""
+
+    loss: float = 0.0
+    right: int = 0
+    pictures: int = 0
+    gradient_norm: float = 0.0
+    steps: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Progress:
+    """Where a training stands; plain numbers, JSON in and out."""
+
+    epoch: int = 0  # finished epochs
+    step: int = 0  # finished steps of the epoch under way
+    total_steps: int = 0
+    seconds: float = 0.0  # spent in finished epochs
+    valid_losses: list[float] = field(default_factory=list)
+    best_epoch: int = 0
+    best_accuracy: float = -1.0
+    best_loss: float = float("inf")
+    sums: Sums = field(default_factory=Sums)
+
+
+class State:
+    """Network, optimizer, running mean of the weights, best weights so far, and progress."""
+
+    def __init__(self, network: nn.Module, fit: Fit) -> None:
+        self.network = network
+        self.optimizer: Optimizer = make_optimizer(network, fit)
+        self.average = (
+            AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(fit.weight_average), use_buffers=True)
+            if fit.weight_average
+            else None
+        )
+        self.progress = Progress()
+        self.best: Tensors = {}
+
+    @property
+    def scored(self) -> nn.Module:
+        """The network that validation scores: the running mean where there is one."""
+        return self.average.module if self.average is not None else self.network
+
+    def keep_best(self) -> None:
+        self.best = {name: tensor.detach().clone() for name, tensor in self.scored.state_dict().items()}
+
+    # ---- to and from a checkpoint ----
+
+    def tensors(self) -> Tensors:
+        """Returns every tensor under a dotted name; they are the live ones, not copies."""
+        found = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        if self.average is not None:
+            found |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
+        for index, slots in self.optimizer.state_dict()["state"].items():
+            found |= {f"optimizer.{index}.{name}": value for name, value in slots.items() if isinstance(value, Tensor)}
+        return found | {f"best.{name}": value for name, value in self.best.items()}
+
+    def facts(self) -> dict[str, Any]:
+        facts = asdict(self.progress)
+        facts["best_loss"] = None if self.progress.best_loss == float("inf") else self.progress.best_loss
+        return facts
+
+    def restore(self, tensors: Tensors, facts: dict[str, Any]) -> None:
+        """Takes over what `tensors` and `facts` gave; raises BadRun where they belong to another network."""
+        groups = _by_prefix(tensors)
+        try:
+            self.network.load_state_dict(groups["network"])
+            if self.average is not None:
+                self.average.load_state_dict(groups["average"])
+        except (RuntimeError, KeyError) as error:
+            first = str(error).strip().splitlines()[-1].strip()
+            raise BadRun(f"the checkpoint does not fit this network: {first}") from None
+        self._restore_optimizer(groups.get("optimizer", {}))
+        self.best = {name: value.to(self._device) for name, value in groups.get("best", {}).items()}
+        best_loss = float("inf") if facts["best_loss"] is None else facts["best_loss"]
+        self.progress = Progress(**{**facts, "best_loss": best_loss, "sums": Sums(**facts["sums"])})
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    def _restore_optimizer(self, tensors: Tensors) -> None:
+        """torch keeps the strides a tensor was saved with; fused kernels need those of the weight itself."""
+        slots: dict[int, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            index, _, key = name.partition(".")
+            slots.setdefault(int(index), {})[key] = value
+        whole = self.optimizer.state_dict()
+        self.optimizer.load_state_dict({"state": slots, "param_groups": whole["param_groups"]})
+        for weight, state in self.optimizer.state.items():
+            for key, value in state.items():
+                if isinstance(value, Tensor) and value.shape == weight.shape and weight.ndim:
+                    state[key] = torch.empty_like(weight, dtype=value.dtype, requires_grad=False).copy_(value)
+
+
+def _by_prefix(tensors: Tensors) -> dict[str, Tensors]:
+    groups: dict[str, Tensors] = {}
+    for name, value in tensors.items():
+        prefix, _, rest = name.partition(".")
+        groups.setdefault(prefix, {})[rest] = value
+    return groups

@@ -1,0 +1,225 @@
+"""`stream(recipe)`: one training from a recipe to its final score, as a stream of records."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import torch
+
+from konv import datasets, models
+from konv.classifier import Classifier
+from konv.core.compose import shelf_of
+from konv.core.errors import BadRecipe, BadRun, Diverged
+from konv.core.files import replacing
+from konv.core.recipe import Recipe
+from konv.core.results import Epoch, Report
+from konv.core.run import Run
+from konv.datasets import Data
+from konv.evaluation import evaluate, examples
+from konv.training import checkpoints
+from konv.training.augmentations import make_augment
+from konv.training.environment import choose_device, describe, differences
+from konv.training.fit import Batches, Plan, Step, steps, steps_per_epoch
+from konv.training.initialization import initialize
+from konv.training.objectives import make_objective
+from konv.training.randomness import seed_for
+from konv.training.schedules import make_schedule
+from konv.training.state import State
+
+CHECKPOINT_SECONDS = 30.0  # between two checkpoints inside an epoch
+
+
+@dataclass(frozen=True)
+class Started:
+    """The first record: what is trained, where, and what of it is already done."""
+
+    run: Run
+    recipe: Recipe
+    data: Data
+    parameters: int
+    device: str
+    threads: int
+    resumed_at: int  # updates already done; 0 for a fresh start
+    notes: tuple[str, ...]  # what a person should know: passed-over checkpoints, a changed envelope
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The last record: the run with its report."""
+
+    run: Run
+    report: Report
+    resumed: bool  # some of the work had been done before
+
+
+Record = Started | Step | Epoch | Finished
+
+
+def stream(recipe: Recipe, *, out: Path | None = None, data: Data | None = None) -> Iterator[Record]:
+    """Trains what the recipe says and yields Started, then Step and Epoch records, then Finished.
+
+    The run folder is `out`, or runs/ with a name that follows from the recipe; a run of the same recipe found there is
+    taken up where it stopped. Closing the stream writes a checkpoint first. Raises a KonvError a person can mend.
+    """
+    recipe = _absolute(recipe)
+    folder = out if out is not None else default_folder(recipe)
+    with _threads(recipe.threads), torch.random.fork_rng():
+        device = choose_device(recipe.device)
+        data = data or datasets.load(recipe.data)
+        plan, network = _plan_and_network(recipe, data, device)
+        run, notes = _open_or_create(folder, recipe, data, describe(device))
+        with run.writing():
+            yield from _train(run, recipe, data, plan, State(network, recipe.fit), notes, device)
+
+
+def default_folder(recipe: Recipe) -> Path:
+    """Returns runs/SOURCE-MODEL-KEY: the same recipe always has the same folder."""
+    model = Path(recipe.model.name.rpartition(":")[2] if models.is_own(recipe.model) else recipe.model.name).name
+    return Path("runs") / f"{Path(recipe.data.source).stem}-{model}-{_absolute(recipe).key}"
+
+
+# ---- before ----
+
+
+def _absolute(recipe: Recipe) -> Recipe:
+    """A run can be resumed from anywhere: paths in its recipe are whole."""
+    updates: dict[str, Any] = {}
+    if shelf_of(recipe.data.source) in ("folder", "arrays"):
+        updates["data"] = recipe.data.model_copy(update={"source": str(Path(recipe.data.source).expanduser().absolute())})
+    if models.is_own(recipe.model):
+        file, _, name = recipe.model.name.rpartition(":")
+        updates["model"] = recipe.model.model_copy(update={"name": f"{Path(file).expanduser().absolute()}:{name}"})
+    return recipe.model_copy(update=updates)
+
+
+def _plan_and_network(recipe: Recipe, data: Data, device: torch.device) -> tuple[Plan, torch.nn.Module]:
+    fit, classes = recipe.fit, len(data.classes)
+    if fit.batch_size != "all" and fit.batch_size > len(data.train):
+        raise BadRecipe(
+            f"fit.batch_size = {fit.batch_size} is larger than the {len(data.train)} training pictures; "
+            "take that many at most, or `all` for one update per epoch."
+        )
+    torch.manual_seed(seed_for("weights", recipe.seed))
+    network = models.build(recipe.model, data.view.channels, data.view.space, classes)
+    initialize(network, fit)
+    lonely = fit.batch_size != "all" and (fit.batch_size == 1 or len(data.train) % fit.batch_size == 1)
+    models.check(network, data.view.shape, classes, batch=1 if lonely else 2)
+    plan = Plan(
+        fit=fit,
+        seed=recipe.seed,
+        view=data.view,
+        augment=make_augment(fit.augment),
+        objective=make_objective(fit, data.train.labels, classes, device),
+        schedule=make_schedule(fit, steps_per_epoch(len(data.train), fit)),
+    )
+    network.to(device)
+    return plan, network.to(memory_format=torch.channels_last) if len(data.view.space) == 2 else network
+
+
+def _open_or_create(folder: Path, recipe: Recipe, data: Data, environment: dict[str, Any]) -> tuple[Run, list[str]]:
+    if not (folder.is_dir() and any(folder.iterdir())):
+        return Run.create(folder, recipe, environment, data.split()), []
+    run = Run.open(folder)
+    if run.recipe.key != recipe.key:
+        raise BadRun(f"{folder} holds a run of another recipe ({_difference(run.recipe, recipe)}); choose another --out.")
+    run.require_same_data(data.fingerprint)
+    changed = differences(run.environment, environment)
+    return run, [f"continued outside the envelope it began in, so not bit for bit: {'; '.join(changed)}"] if changed else []
+
+
+def _difference(old: Recipe, new: Recipe) -> str:
+    theirs, ours = _flat(old.model_dump(exclude={"device", "threads"})), _flat(new.model_dump(exclude={"device", "threads"}))
+    keys = [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]
+    return ", ".join(f"{key}: {theirs.get(key)} there, {ours.get(key)} here" for key in keys[:3])
+
+
+def _flat(values: dict[str, Any], above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return flat
+
+
+@contextmanager
+def _threads(wanted: int) -> Iterator[None]:
+    """Sets torch's thread count for a while; 0 leaves it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+# ---- during and after ----
+
+
+def _train(
+    run: Run, recipe: Recipe, data: Data, plan: Plan, state: State, notes: list[str], device: torch.device
+) -> Iterator[Record]:
+    checkpoints.clear_temporaries(run.checkpoints)
+    found = checkpoints.latest(run.checkpoints)
+    if found is not None:
+        tensors, facts, passed = found
+        state.restore(tensors, facts)
+        notes = [*notes, *(f"passed over a damaged checkpoint, {cause}" for cause in passed)]
+    run.cut_history(state.progress.epoch)
+    resumed_at = state.progress.total_steps
+    parameters = sum(weight.numel() for weight in state.network.parameters())
+    yield Started(run, recipe, data, parameters, device.type, torch.get_num_threads(), resumed_at, tuple(notes))
+    if run.finished:
+        yield Finished(run, run.report, resumed=True)
+        return
+    yield from _saved_on_the_way(run, state, steps(state, Batches.of(data.train, device), Batches.of(data.valid, device), plan))
+    yield Finished(run, _finish(run, recipe, data, state), resumed=resumed_at > 0)
+
+
+def _saved_on_the_way(run: Run, state: State, records: Iterator[Step | Epoch]) -> Iterator[Step | Epoch]:
+    """Passes records on; saves after each epoch, every 30 seconds, and when the stream is closed or training diverges."""
+    saved_at = monotonic()
+    try:
+        for record in records:
+            if isinstance(record, Epoch):
+                run.record_epoch(record)
+            if isinstance(record, Epoch) or monotonic() - saved_at > CHECKPOINT_SECONDS:
+                checkpoints.commit(run.checkpoints, state)
+                saved_at = monotonic()
+            yield record
+    except (GeneratorExit, Diverged):
+        checkpoints.commit(run.checkpoints, state)
+        raise
+
+
+def _finish(run: Run, recipe: Recipe, data: Data, state: State) -> Report:
+    """Saves the classifier, opens the test split and writes the final score; report.json comes last and marks the end."""
+    if recipe.fit.keep == "best":
+        state.scored.load_state_dict(state.best)
+    own = models.read_source(recipe.model.name)[2] if models.is_own(recipe.model) else None
+    network = state.scored.eval()
+    classifier = Classifier(network=network, model=recipe.model, classes=data.classes, view=data.view, source=own)
+    classifier.save(run.classifier)
+    openings = 0
+
+    def count() -> int:
+        nonlocal openings
+        openings = run.count_opening("final score", classifier.weights_sha256)
+        return openings
+
+    scored = evaluate(
+        classifier,
+        data.test.open(count),
+        source=recipe.data.source,
+        split="test",
+        seconds_training=state.progress.seconds,
+        epochs=state.progress.epoch,
+        test_openings=openings,
+    )
+    with replacing(run.path / "predictions.npz") as temporary, open(temporary, "wb") as file:
+        np.savez(file, labels=scored.samples.labels, probabilities=scored.probabilities, ids=np.array(scored.samples.ids))
+    run.write("examples.json", [example.model_dump() for example in examples(scored)])
+    run.write("report.json", scored.report.model_dump(mode="json"))
+    return scored.report
