@@ -1,5 +1,6 @@
 """The konv command: finds the verb on the shelf of commands, and turns a person's mistakes into one sentence."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from konv.core.errors import KonvError
 from konv.core.shelves import COMMANDS
 
 MISTAKE = 2  # exit code of a mistake a person can mend
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}  # what a full or closed disk says
 INTERRUPTED = 130  # 128 + SIGINT
 
 
@@ -39,6 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _mistake(str(error))
     except CycloptsError as error:
         return _mistake(" ".join(str(error).split()))
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        return _mistake(f"{place}{error.strerror}; make room or choose another folder, then run the same command again.")
     except KeyboardInterrupt:
         print("konv: interrupted.", file=sys.stderr)
         return INTERRUPTED

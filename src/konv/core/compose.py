@@ -15,6 +15,15 @@ from konv.core.recipe import Choice, DataOptions, Fit, Recipe
 from konv.core.shelves import AUGMENTATIONS, DATASETS, MODELS
 
 SPELLINGS = {"fit.optimiser": "fit.optimizer", "fit.initialisation": "fit.initialization"}
+OTHER_NAMES = {
+    "lr": "fit.learning_rate",
+    "bs": "fit.batch_size",
+    "wd": "fit.weight_decay",
+    "batch": "fit.batch_size",
+    "augmentation": "fit.augment",
+    "dropout": "model.dropout",
+    "activation": "model.activation",
+}
 READY = Path(__file__).parents[1] / "recipes"
 
 
@@ -33,6 +42,8 @@ def compose(
         _place(given, "data.source", source)
     if model is not None:
         _place(given, "model.name", model)
+    if "model" in given:
+        _place(given, "model.name", _table(given, "model").get("name", "plain"))
     name = _table(given, "data").get("source", "digits")
     ready = READY / f"{str(name).replace('-', '_')}.toml"
     layers = _merged(_read_toml(ready), given) if ready.is_file() else given
@@ -211,7 +222,12 @@ def _explain_option(key: str, known: Mapping[str, Any]) -> str:
         lines = [f"{key} is an option of {shelf.noun}:"]
         lines += [f"  {name:<16} {allowed(annotation_of(found.annotation))}; default {found.default}" for name, found in takers]
         return "\n".join(lines)
-    raise BadRecipe(f"there is no recipe key {key!r}{did_you_mean(key, known) or '.'} Known: {', '.join(known)}.")
+    raise BadRecipe(f"there is no recipe key {key!r}{_nearest_key(key, known) or '.'} Known: {', '.join(known)}.")
+
+
+def _nearest_key(key: str, known: Mapping[str, Any]) -> str:
+    other = OTHER_NAMES.get(key.rpartition(".")[2])
+    return f", did you mean {other}?" if other else did_you_mean(key, known)
 
 
 def _explained(key: str, meaning: str, unit: Any, range_: str, default: Any) -> str:
@@ -235,7 +251,7 @@ def _sentence(error: Any) -> str:
             break
         key = key.rpartition(".")[0]
     if error["type"] == "extra_forbidden":
-        return f"there is no recipe key {key!r}{did_you_mean(key, known) or '.'} `konv train --explain fit` lists them."
+        return f"there is no recipe key {key!r}{_nearest_key(key, known) or '.'} `konv train --explain fit` lists them."
     if key not in known:
         return f"recipe key {key or parts[0]!r} holds {show(error['input'])}; it must be a table of keys."
     kind = _annotation(known[key])

@@ -36,6 +36,9 @@ def convert(annotation: str, value: Any, where: str) -> Any:
         raise BadRecipe(f"{where} = {show(value)} {complaint(kind, value)}") from None
 
 
+_LIMITS = {"ge": "{} or more", "gt": "more than {}", "le": "{} or less", "lt": "less than {}"}
+
+
 def allowed(kind: Any) -> str:
     """Returns the range of a type in words: "a whole number, 1 or more", "one of sgd, adam"."""
     if get_origin(kind) is Annotated:
@@ -56,10 +59,8 @@ def _bounds(extras: list[Any]) -> list[str]:
     words = []
     for extra in extras:
         for constraint in getattr(extra, "metadata", [extra]):
-            words += [f"{number:g} or more" for number in [getattr(constraint, "ge", None)] if number is not None]
-            words += [f"more than {number:g}" for number in [getattr(constraint, "gt", None)] if number is not None]
-            words += [f"{number:g} or less" for number in [getattr(constraint, "le", None)] if number is not None]
-            words += [f"less than {number:g}" for number in [getattr(constraint, "lt", None)] if number is not None]
+            limits = {name: getattr(constraint, name, None) for name in _LIMITS}
+            words += [_LIMITS[name].format(f"{number:,}") for name, number in limits.items() if number is not None]
     return words
 
 

@@ -144,7 +144,7 @@ class Fit(_Frozen):
 class Recipe(_Frozen):
     """Data, model, fit options and seed: everything needed to train the same classifier again."""
 
-    seed: int = _knob("Seed of weights, order, augmentation and dropout.", default=0, ge=0, lt=2**63)
+    seed: int = _knob("Seed of weights, order, augmentation and dropout.", default=0, ge=0, lt=2**32)
     device: Literal["auto", "cpu", "cuda", "mps"] = _knob(
         "Where to compute; auto takes cuda, then mps, then cpu.", default="auto"
     )

@@ -67,12 +67,12 @@ def _class_folders(root: Path, source: str) -> dict[str, Path]:
 def _check_names(names: list[str], source: str) -> None:
     seen: dict[str, str] = {}
     for name in names:
-        other = seen.setdefault(name.casefold(), name)
-        if other is not name:
+        if name.casefold() in seen:
             raise BadData(
-                f"the class folders {other!r} and {name!r} of {source} differ only in capitals or in how accents are stored; "
+                f"the class folders {seen[name.casefold()]!r} and {name!r} of {source} differ only in capitals or in how accents are stored; "
                 "rename one of them, or move its pictures into the other."
             )
+        seen[name.casefold()] = name
     if len(names) == 1:
         raise BadData(f"{source} has one class folder only ({names[0]!r}); a classifier needs two: add {source}/OTHER/1.jpg.")
     if seen.keys() <= SPLITS:

@@ -37,6 +37,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # EXIF orientation → what makes the picture upright (CIPA DC-008, 4.6.5.1.6)
+SIDEWAYS = (TURNS[5], TURNS[6], TURNS[7], TURNS[8])  # height and width change places
 ORIENTATION = 0x0112  # EXIF tag
 
 Source = Path | BinaryIO | bytes
@@ -69,10 +70,10 @@ def decode(file: Source, space: tuple[int, int], channels: int, resize: str) -> 
     """As `read`, for use in threads: the caller holds `silenced`, which is not thread-safe."""
     with _blaming(file), _stream(file) as stream:
         image = _headed(stream)
-        side = max(space)
-        image.draft(None, (2 * side, 2 * side))  # libjpeg may halve a large JPEG cheaply; the antialiasing keeps its share
+        drafted = image.draft(None, (2 * max(space), 2 * max(space)))  # libjpeg may halve a large JPEG, cheaply
         image.load()
-        fitted = _fitted(_upright(_plain(image, channels)), space, resize)
+        extent = drafted[1][2:] if drafted else image.size  # a drafted picture ends within its last pixel
+        fitted = _fitted(_plain(image, channels), extent, _turn(image), space, resize)
     pixels = np.asarray(fitted, dtype=np.uint8).reshape(*space, channels)  # (H, W) or (H, W, 3) → (H, W, C)
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
 
@@ -173,35 +174,45 @@ def _over_white(image: Image.Image) -> Image.Image:
     return canvas.convert("RGB")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Turns the picture as its EXIF says; one whose EXIF cannot be read stays as it is, as every viewer has it."""
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What the EXIF says must be done to it; a picture whose EXIF cannot be read stays as it is, as every viewer has it."""
     try:
         orientation = image.getexif().get(ORIENTATION)
     except Exception:  # damaged metadata of an undamaged picture: Pillow raises struct.error, SyntaxError, …
-        return image
-    turn = TURNS.get(orientation) if isinstance(orientation, int) else None
-    return image if turn is None else image.transpose(turn)
+        return None
+    return TURNS.get(orientation) if isinstance(orientation, int) else None
 
 
-def _fitted(image: Image.Image, space: tuple[int, int], resize: str) -> Image.Image:
-    height, width = space
-    if resize == "pad":
-        return _padded(image, width, height)
-    box = _centre(image, width, height) if resize == "crop" else None
-    return image.resize((width, height), Image.Resampling.BILINEAR, box=box)
+# ---- making it fit ------------------------------------------------------------------------------------------------
 
 
-def _centre(image: Image.Image, width: int, height: int) -> tuple[float, float, float, float]:
+def _fitted(
+    image: Image.Image, extent: tuple[float, float], turn: Image.Transpose | None, space: tuple[int, int], resize: str
+) -> Image.Image:
+    """Resized first, turned when it is small: (width, height) of `extent` → (H, W) of `space`."""
+    height, width = space[::-1] if turn in SIDEWAYS else space
+    box = _centre(extent, width, height) if resize == "crop" else (0, 0, *extent)
+    size = _inside(extent, width, height) if resize == "pad" else (width, height)
+    small = image.resize(size, Image.Resampling.BILINEAR, box=box)
+    upright = small if turn is None else small.transpose(turn)
+    return _padded(upright, space) if resize == "pad" else upright
+
+
+def _centre(extent: tuple[float, float], width: int, height: int) -> tuple[float, float, float, float]:
     """The largest centred box with the wanted proportions, in fractions of pixels."""
-    scale = max(width / image.width, height / image.height)
-    left = max(0.0, (image.width - width / scale) / 2)
-    top = max(0.0, (image.height - height / scale) / 2)
-    return left, top, image.width - left, image.height - top
+    scale = max(width / extent[0], height / extent[1])
+    left = max(0.0, (extent[0] - width / scale) / 2)
+    top = max(0.0, (extent[1] - height / scale) / 2)
+    return left, top, extent[0] - left, extent[1] - top
 
 
-def _padded(image: Image.Image, width: int, height: int) -> Image.Image:
-    scale = min(width / image.width, height / image.height)
-    inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+def _inside(extent: tuple[float, float], width: int, height: int) -> tuple[int, int]:
+    scale = min(width / extent[0], height / extent[1])
+    return max(1, round(extent[0] * scale)), max(1, round(extent[1] * scale))
+
+
+def _padded(image: Image.Image, space: tuple[int, int]) -> Image.Image:
+    height, width = space
     canvas = Image.new(image.mode, (width, height))  # black
-    canvas.paste(image.resize(inner, Image.Resampling.BILINEAR), ((width - inner[0]) // 2, (height - inner[1]) // 2))
+    canvas.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
     return canvas

@@ -54,13 +54,15 @@ def _read(source: str) -> dict[str, NDArray[Any]]:
     """Returns the arrays under the names of NAMES; nothing in the file is ever executed."""
     path = expanded(source)
     try:
+        if not zipfile.is_zipfile(path) and path.stat():
+            raise zipfile.BadZipFile("it is no zip archive")
         with np.load(path, allow_pickle=False) as stored:
             found = {name: next((other for other in others if other in stored), None) for name, others in NAMES.items()}
             return {name: stored[other] for name, other in found.items() if other is not None}
     except FileNotFoundError as error:
         raise BadData(f"there is no file {source}; make one with np.savez({source!r}, inputs=…, labels=…).") from error
     except (OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
-        if "allow_pickle" in str(error):
+        if "Object arrays" in str(error):
             raise BadData(f"{source} holds Python objects, which konv never loads; save plain numbers and texts.") from error
         raise BadData(f"{source} is no whole .npz file ({error}); save it again with np.savez.") from error
     except MemoryError as error:
@@ -69,12 +71,12 @@ def _read(source: str) -> dict[str, NDArray[Any]]:
 
 def _samples(arrays: Arrays, prefix: str, classes: tuple[str, ...], layout: str, source: str) -> Samples:
     name = f"{prefix}inputs"
+    if not arrays[name].size:
+        raise BadData(f"{name} of {source} are empty: their shape is {arrays[name].shape}.")
     inputs = _arranged(_typed(arrays[name], name, source), layout, name, source)
     labels = numbered(arrays[f"{prefix}labels"], classes, f"{prefix}labels", source)
     if len(inputs) != len(labels):
         raise BadData(f"{source} has {len(inputs)} {name} but {len(labels)} {prefix}labels; there must be one label per input.")
-    if not inputs.size:
-        raise BadData(f"{name} of {source} are empty: their shape is {inputs.shape}.")
     return Samples(inputs, labels, tuple(f"{name}:{index}" for index in range(len(labels))))
 
 
@@ -86,7 +88,7 @@ def _typed(values: NDArray[Any], name: str, source: str) -> NDArray[Any]:
         raise BadData(f"{name} of {source} are {values.dtype}; save them as uint8 (0…255) or as float32.")
     with np.errstate(over="ignore"):
         plain = values.astype(np.float32, copy=False)
-    finite = np.isfinite(plain).reshape(len(plain), -1).all(axis=1) if plain.ndim else np.isfinite(plain)
+    finite = np.isfinite(plain).all(axis=tuple(range(1, plain.ndim)))  # (N,)
     if not finite.all():
         bad = int(np.argmin(finite))
         raise BadData(

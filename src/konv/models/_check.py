@@ -72,4 +72,23 @@ def _sentence(entered: list[tuple[str, nn.Module, object]], inputs: Tensor, erro
     name, layer, given = entered[-1]
     first = given[0] if isinstance(given, tuple) and given else None
     got = "×".join(map(str, first.shape)) if isinstance(first, Tensor) else "something that is no tensor"
+    reason = _arithmetic(layer, first) or reason
     return f"layer {name or 'network'} ({layer}) was given {got}, from an input of {whole}: {reason}."
+
+
+def _arithmetic(layer: nn.Module, given: object) -> str:
+    """Returns what a common layer needs and the corrected line, or nothing where the shapes do not tell."""
+    if not isinstance(given, Tensor) or given.ndim < 2:
+        return ""
+    if isinstance(layer, nn.Linear) and given.shape[-1] != layer.in_features:
+        return (
+            f"it needs {layer.in_features:,} features and was given {given.shape[-1]:,}; "
+            f"write nn.Linear({given.shape[-1]}, {layer.out_features})"
+        )
+    if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d)) and given.shape[1] != layer.in_channels:
+        kind, kernel = type(layer).__name__, layer.kernel_size[0]
+        return (
+            f"it needs {layer.in_channels} channels and was given {given.shape[1]}; "
+            f"write nn.{kind}({given.shape[1]}, {layer.out_channels}, {kernel}, …)"
+        )
+    return ""

@@ -13,7 +13,7 @@ import torch
 from konv import datasets, models
 from konv.classifier import Classifier
 from konv.core.compose import shelf_of
-from konv.core.errors import BadRecipe, BadRun, Diverged
+from konv.core.errors import BadRun, Diverged
 from konv.core.files import replacing
 from konv.core.recipe import Recipe
 from konv.core.results import Epoch, Report
@@ -21,13 +21,9 @@ from konv.core.run import Run
 from konv.datasets import Data
 from konv.evaluation import evaluate, examples
 from konv.training import checkpoints
-from konv.training.augmentations import make_augment
 from konv.training.environment import choose_device, describe, differences
-from konv.training.fit import Batches, Plan, Step, steps, steps_per_epoch
-from konv.training.initialization import initialize
-from konv.training.objectives import make_objective
-from konv.training.randomness import seed_for
-from konv.training.schedules import make_schedule
+from konv.training.fit import Batches, Plan, Step, steps
+from konv.training.preparation import prepare
 from konv.training.state import State
 
 CHECKPOINT_SECONDS = 30.0  # between two checkpoints inside an epoch
@@ -70,7 +66,7 @@ def stream(recipe: Recipe, *, out: Path | None = None, data: Data | None = None)
     with _threads(recipe.threads), torch.random.fork_rng():
         device = choose_device(recipe.device)
         data = data or datasets.load(recipe.data)
-        plan, network = _plan_and_network(recipe, data, device)
+        plan, network = prepare(recipe, data.train, data.view, len(data.classes), device)
         run, notes = _open_or_create(folder, recipe, data, describe(device))
         with run.writing():
             yield from _train(run, recipe, data, plan, State(network, recipe.fit), notes, device)
@@ -94,30 +90,6 @@ def _absolute(recipe: Recipe) -> Recipe:
         file, _, name = recipe.model.name.rpartition(":")
         updates["model"] = recipe.model.model_copy(update={"name": f"{Path(file).expanduser().absolute()}:{name}"})
     return recipe.model_copy(update=updates)
-
-
-def _plan_and_network(recipe: Recipe, data: Data, device: torch.device) -> tuple[Plan, torch.nn.Module]:
-    fit, classes = recipe.fit, len(data.classes)
-    if fit.batch_size != "all" and fit.batch_size > len(data.train):
-        raise BadRecipe(
-            f"fit.batch_size = {fit.batch_size} is larger than the {len(data.train)} training pictures; "
-            "take that many at most, or `all` for one update per epoch."
-        )
-    torch.manual_seed(seed_for("weights", recipe.seed))
-    network = models.build(recipe.model, data.view.channels, data.view.space, classes)
-    initialize(network, fit)
-    lonely = fit.batch_size != "all" and (fit.batch_size == 1 or len(data.train) % fit.batch_size == 1)
-    models.check(network, data.view.shape, classes, batch=1 if lonely else 2)
-    plan = Plan(
-        fit=fit,
-        seed=recipe.seed,
-        view=data.view,
-        augment=make_augment(fit.augment),
-        objective=make_objective(fit, data.train.labels, classes, device),
-        schedule=make_schedule(fit, steps_per_epoch(len(data.train), fit)),
-    )
-    network.to(device)
-    return plan, network.to(memory_format=torch.channels_last) if len(data.view.space) == 2 else network
 
 
 def _open_or_create(folder: Path, recipe: Recipe, data: Data, environment: dict[str, Any]) -> tuple[Run, list[str]]:

@@ -76,6 +76,12 @@ def finish(figure: Sheet) -> Sheet:
     return figure
 
 
+def percent(share: float) -> str:
+    """Returns whole percents, or tenths near both ends, where they matter; what is not everything is never 100%."""
+    near = share < 0.1 or 0.99 <= share < 1
+    return f"{min(share, 0.999) if share < 1 else share:.{1 if near else 0}%}"
+
+
 def short(name: str, width: int) -> str:
     """Returns a name of at most `width` columns (Hangul takes two), cut in the middle, safe to draw."""
     name = "".join(" " if unicodedata.category(letter).startswith("C") else letter for letter in name).strip() or "?"

@@ -25,7 +25,7 @@ def draw(report: Report, texts: Texts | None = None) -> Sheet:
 
 def _diagram(axes: Axes, bins: list[Bin], words: dict[str, str]) -> None:
     axes.plot([0, 1], [0, 1], color=INKS["soft"], linewidth=1, linestyle=(0, (4, 3)))
-    axes.text(0.06, 0.085, words["honest"], rotation=45, rotation_mode="anchor", fontsize=8.5, color=INKS["soft"],
+    axes.text(0.055, 0.085, words["honest"], rotation=45, rotation_mode="anchor", fontsize=8.5, color=INKS["soft"],
               transform_rotates_text=True)  # fmt: skip
     sure, right = [part.confidence for part in bins], [part.accuracy for part in bins]
     most = max((part.pictures for part in bins), default=1)
@@ -41,7 +41,7 @@ def _diagram(axes: Axes, bins: list[Bin], words: dict[str, str]) -> None:
 
 def _amounts(axes: Axes, bins: list[Bin], words: dict[str, str]) -> None:
     middles = [(min(int(part.confidence * BINS), BINS - 1) + 0.5) / BINS for part in bins]
-    axes.bar(middles, [part.pictures for part in bins], width=0.9 / BINS, color=INKS["valid"], linewidth=0)
+    axes.bar(middles, [part.pictures for part in bins], width=0.9 / BINS, color=INKS["heat-right"], linewidth=0)
     axes.set_ylabel(words["pictures"], fontsize=8.5, color=INKS["soft"])
     axes.set_xlabel(words["confidence"], fontsize=8.5, color=INKS["soft"])
     axes.xaxis.set_major_formatter(PercentFormatter(1))

@@ -6,7 +6,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from konv.app.figures._sheet import INKS, Sheet, columns, dress, finish, sheet, short
+from konv.app.figures._sheet import INKS, Sheet, columns, dress, finish, percent, sheet, short
 from konv.app.report.words import Texts, load
 from konv.core.results import Report
 
@@ -28,7 +28,7 @@ def draw(report: Report, texts: Texts | None = None) -> Sheet:
     _frame(axes, report.classes, words)
     if len(counts) <= ANNOTATED:
         _annotate(axes, counts, shares)
-    _legend(axes, words["row_share"])
+    _legend(axes, words["row_share"], 2.8 / _side(len(counts)))
     return finish(figure)
 
 
@@ -48,9 +48,14 @@ def _shades(shares: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _size(classes: tuple[str, ...]) -> tuple[float, float]:
     count = len(classes)
-    side = min(7.4, max(2.6, 0.62 * count)) if count <= WITH_SHARES else 7.6
+    side = _side(count)
     room = 0.085 * _label_width(classes) if count <= NAMED else 0.4
     return side + room + 0.4, side + room * (0.75 if count > 4 else 0.1) + 0.9
+
+
+def _side(count: int) -> float:
+    """Returns the side of the heat map, inches."""
+    return min(7.4, max(3.0, 0.62 * count)) if count <= WITH_SHARES else 7.6
 
 
 def _label_width(classes: tuple[str, ...]) -> int:
@@ -67,6 +72,9 @@ def _frame(axes: Axes, classes: tuple[str, ...], words: dict[str, str]) -> None:
     axes.set_xlabel(words["predicted"], fontsize=9, color=INKS["soft"])
     axes.set_ylabel(words["true"], fontsize=9, color=INKS["soft"])
     if count > NAMED:
+        numbers = [0, *range(9, count, 10)] if count <= 100 else [0, *range(count // 10 - 1, count, count // 10)]
+        axes.set_xticks(numbers, [str(number + 1) for number in numbers])
+        axes.set_yticks(numbers, [str(number + 1) for number in numbers])
         return
     names = [short(name, _limit(count)) for name in classes]
     size = 9 if count <= ANNOTATED else 6.5
@@ -82,20 +90,17 @@ def _frame(axes: Axes, classes: tuple[str, ...], words: dict[str, str]) -> None:
 
 def _annotate(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
     both = len(counts) <= WITH_SHARES
+    point = len(counts) / _side(len(counts)) / 72  # of type, in cells
     for row, column in np.argwhere(counts):
         middle = {"ha": "center", "va": "center_baseline", "color": INKS["ink"], "zorder": 3}
-        axes.text(column, row - (0.12 if both else 0), f"{counts[row, column]:,}", fontsize=8.5 if both else 7.5, **middle)
+        axes.text(column, row - (4 * point if both else 0), f"{counts[row, column]:,}", fontsize=8.5 if both else 7.5, **middle)
         if both:
-            axes.text(column, row + 0.2, _percent(shares[row, column]), fontsize=6.5, **middle)
+            axes.text(column, row + 7 * point, percent(shares[row, column]), fontsize=6.5, **middle)
 
 
-def _percent(share: float) -> str:
-    return f"{share:.1%}" if share < 0.1 else f"{share:.0%}"
-
-
-def _legend(axes: Axes, caption: str) -> None:
-    """Four pairs of squares at the top right: how strong which share is inked."""
-    place = axes.inset_axes((0.62, 1.01, 0.38, 0.045))
+def _legend(axes: Axes, caption: str, width: float) -> None:
+    """Four pairs of squares at the top right: how strong which share is inked; `width` is a share of the heat map's."""
+    place = axes.inset_axes((1 - width, 1.01, width, 0.118 * width))
     place.set(xlim=(0, 8), ylim=(0, 1))
     place.axis("off")
     place.text(3.1, 0.5, caption, ha="right", va="center_baseline", fontsize=7.5, color=INKS["soft"])

@@ -24,7 +24,7 @@ def draw(history: Sequence[Epoch], texts: Texts | None = None) -> Sheet:
 
 def draw_panel(name: str, history: Sequence[Epoch], texts: Texts | None = None) -> Sheet:
     """Returns one panel on its own: `loss`, `accuracy` or `rate`."""
-    figure = sheet(9.2, 2) if name == "rate" else sheet(4.6, 3.1)
+    figure = sheet(4.6, 2.3 if name == "rate" else 3.1)
     PANELS[name](figure.subplots(), history, texts or load("en"))
     return finish(figure)
 
@@ -51,6 +51,7 @@ def _rate(axes: Axes, history: Sequence[Epoch], texts: Texts) -> None:
     dress(axes, texts["figures"]["learning_rate"])
     rates = [epoch.learning_rate for epoch in history]
     axes.plot(_numbers(history), rates, color=INKS["soft"], linewidth=1.6, **_dots(history))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_ylim(0, max(rates, default=0) * 1.12 or 1)
     _epochs(axes, history, texts)
 

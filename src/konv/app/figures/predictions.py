@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image
 
-from konv.app.figures._sheet import INKS, Sheet, finish, sheet, short
+from konv.app.figures._sheet import INKS, Sheet, finish, percent, sheet, short
 from konv.app.report.words import Texts, load
 from konv.core.errors import BadRun
 from konv.core.results import Example
@@ -45,7 +45,7 @@ def _place(axes: Axes, example: Example, classes: Sequence[str], left: float, to
     axes.add_patch(Rectangle((left, top), side, side, fill=False, edgecolor=ink, linewidth=1.6, zorder=2))
     says = f"{sign} {short(classes[example.predicted], 13)}"
     axes.text(left, top + side + 0.13, says, fontsize=6.3, color=ink)
-    below = f"{example.confidence:.0%}" if right else f"({short(classes[example.label], 11)}) {example.confidence:.0%}"
+    below = percent(example.confidence) if right else f"({short(classes[example.label], 11)}) {percent(example.confidence)}"
     axes.text(left, top + side + 0.28, below, fontsize=5.8, color=INKS["soft"])
 
 

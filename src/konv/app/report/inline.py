@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from konv.app.figures._sheet import INKS
 
+PIXELS_PER_POINT = 1.45  # a drawing is not shown larger than this: type of 9 points as 13 pixels
 LONG = re.compile(r"-?\d+\.\d{3,}")
 REFERENCE = re.compile(r"#([\w-]+)")
 UNUSED = {"stroke-linejoin", "stroke-miterlimit", "font-family", "font-weight"}  # set once, in the page's style
@@ -22,7 +23,8 @@ def inline(svg: str, name: str, label: str) -> Markup:
     small = _element(root, names)
     for side in ("width", "height", "version"):
         small.attrib.pop(side, None)
-    small.attrib.update({"role": "img", "aria-label": label, "class": "drawing"})
+    natural = float(root.attrib["viewBox"].split()[2]) * PIXELS_PER_POINT
+    small.attrib.update({"role": "img", "aria-label": label, "class": "drawing", "style": f"--natural:{natural:.0f}px"})
     return Markup(ElementTree.tostring(small, encoding="unicode"))
 
 

@@ -10,7 +10,7 @@ import jinja2
 from markupsafe import Markup
 
 from konv.app.figures import calibration, confusion, curves, per_class, predictions
-from konv.app.figures._sheet import Sheet, png, svg
+from konv.app.figures._sheet import Sheet, percent, png, svg
 from konv.app.report import readings, words
 from konv.app.report.facts import facts
 from konv.app.report.hangul import font_face
@@ -85,6 +85,7 @@ def _context(run: Run, texts: Texts) -> dict[str, Any]:
         "facts": facts(report, history, texts),
         "readings": _readings(report, history, texts),
         "mistakes": readings.mistakes(report)[:PAIRS] if len(report.classes) > confusion.ANNOTATED else [],
+        "numbered": len(report.classes) > confusion.NAMED,
         "weakest": _weakest(report),
         "wrong": [_shown(example, report) for example in run.examples if example.label != example.predicted],
         "correct": [_shown(example, report) for example in run.examples if example.label == example.predicted],
@@ -138,7 +139,7 @@ def _weakest(report: Report) -> list[Any]:
 
 def _shown(example: Example, report: Report) -> dict[str, Any]:
     names = {"true": report.classes[example.label], "answer": report.classes[example.predicted]}
-    return {**example.model_dump(), **names, "right": example.label == example.predicted}
+    return {**example.model_dump(), **names, "right": example.label == example.predicted, "sure": percent(example.confidence)}
 
 
 def is_small(thumbnail: str) -> bool:

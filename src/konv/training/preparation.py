@@ -1,0 +1,44 @@
+"""From a recipe and its training samples to what the loop needs: the plan and the untrained network."""
+
+import torch
+from torch import nn
+
+from konv import models
+from konv.core.errors import BadRecipe
+from konv.core.recipe import Recipe
+from konv.core.view import View
+from konv.datasets import Samples
+from konv.training.augmentations import make_augment
+from konv.training.fit import Plan, steps_per_epoch
+from konv.training.initialization import initialize
+from konv.training.objectives import make_objective
+from konv.training.randomness import seed_for
+from konv.training.schedules import make_schedule
+
+
+def prepare(recipe: Recipe, training: Samples, view: View, classes: int, device: torch.device) -> tuple[Plan, nn.Module]:
+    """Returns the plan and the network, initialised, tried on zeros and on its device; seeds torch's global generator.
+
+    Raises BadRecipe or BadModel where recipe, network and samples do not fit each other.
+    """
+    fit = recipe.fit
+    if fit.batch_size != "all" and fit.batch_size > len(training):
+        raise BadRecipe(
+            f"fit.batch_size = {fit.batch_size} is larger than the {len(training)} training pictures; "
+            "take that many at most, or `all` for one update per epoch."
+        )
+    torch.manual_seed(seed_for("weights", recipe.seed))
+    network = models.build(recipe.model, view.channels, view.space, classes)
+    initialize(network, fit)
+    lonely = fit.batch_size != "all" and (fit.batch_size == 1 or len(training) % fit.batch_size == 1)
+    models.check(network, view.shape, classes, batch=1 if lonely else 2)
+    plan = Plan(
+        fit=fit,
+        seed=recipe.seed,
+        view=view,
+        augment=make_augment(fit.augment),
+        objective=make_objective(fit, training.labels, classes, device),
+        schedule=make_schedule(fit, steps_per_epoch(len(training), fit)),
+    )
+    network.to(device)
+    return plan, network.to(memory_format=torch.channels_last) if len(view.space) == 2 else network
