@@ -94,7 +94,14 @@ def confusion(count: int, per_class: int, random: np.random.Generator) -> np.nda
 
 
 def report(
-    classes: tuple[str, ...], per_class: int, random: np.random.Generator, *, epochs: int, openings: int, source: str, model: str
+    classes: tuple[str, ...],
+    per_class: int,
+    random: np.random.Generator,
+    *,
+    epochs: int,
+    openings: int,
+    source: str,
+    model: str,
 ) -> Report:
     table = confusion(len(classes), per_class, random)
     right, true, said = np.diag(table), table.sum(1), np.maximum(table.sum(0), 1)
@@ -145,10 +152,11 @@ def bins(pictures: int) -> tuple[Bin, ...]:
     edges = [(number + 0.5) / 15 for number in range(15)]
     amounts = [0 if middle < 0.2 else round(pictures * 0.72 * middle**9 + pictures * 0.004) for middle in edges]
     return tuple(
-        Bin(confidence=middle if amount else 0.0, accuracy=max(0.0, middle - 0.16 * middle * (1 - middle) * 2) if amount else 0.0,
-            pictures=amount)
+        Bin(confidence=middle, accuracy=middle - 0.32 * middle * (1 - middle), pictures=amount)
+        if amount
+        else Bin(confidence=0, accuracy=0, pictures=0)
         for middle, amount in zip(edges, amounts, strict=True)
-    )  # fmt: skip
+    )
 
 
 def pictures(count: int, classes: int, random: np.random.Generator) -> list[Example]:

@@ -151,7 +151,9 @@ def test_a_server_with_another_content_is_not_believed(
     assert list((data_folder / "fashion_mnist").iterdir()) == []
 
 
-@pytest.mark.parametrize("damage", [lambda content: content[:-30], lambda content: b"no gzip", lambda content: content + content])
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:-30], lambda content: b"no gzip", lambda content: content + content]
+)
 def test_a_damaged_file_in_the_folder_is_named(tiny: dict[str, bytes], data_folder: Path, damage: object) -> None:
     (data_folder / "fashion_mnist").mkdir(parents=True)
     for name, content in tiny.items():

@@ -140,7 +140,10 @@ def test_odd_paths_are_missing_folders(source: str) -> None:
 def spoilt(pictures: Path) -> Path:
     """As `pictures`, with four files more that are none."""
     whole = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 50), dtype=np.uint8)))
-    tree(pictures, {"dark/0cut.png": whole[:1500], "dark/3x.jpg": b"", "light/notes.txt": b"words", "light/2b.png": b"\x89PNG\r\n"})
+    tree(
+        pictures,
+        {"dark/0cut.png": whole[:1500], "dark/3x.jpg": b"", "light/notes.txt": b"words", "light/2b.png": b"\x89PNG\r\n"},
+    )
     return pictures
 
 

@@ -185,7 +185,10 @@ BROKEN = {
     "html": (b"<!doctype html><title>404</title>", "no picture in a format konv reads"),
     "cut short": (JPEG[: len(JPEG) // 2], "cut short"),
     "cut short, PNG": (encoded(Image.fromarray(noise(60, 60)))[:3000], "cut short"),
-    "damaged": (encoded(Image.fromarray(noise(90, 90)))[:200] + bytes(100) + encoded(Image.fromarray(noise(90, 90)))[300:], "damaged"),
+    "damaged": (
+        encoded(Image.fromarray(noise(90, 90)))[:200] + bytes(100) + encoded(Image.fromarray(noise(90, 90)))[300:],
+        "damaged",
+    ),
     "bomb": (b"P5 20000 20000 255\n" + bytes(10), "pixels"),
     "large bomb": (b"P5 200000 200000 255\n" + bytes(10), "pixels"),
     "fractions": (encoded(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF"), "without a fixed white"),

@@ -33,7 +33,9 @@ def test_every_class_keeps_its_share_and_its_last_sample(labels: np.ndarray, sha
 
 @given(label_lists, shares, seeds)
 def test_it_is_the_same_each_time(labels: np.ndarray, share: float, seed: int) -> None:
-    assert all(np.array_equal(a, b) for a, b in zip(stratified(labels, share, seed), stratified(labels, share, seed), strict=True))
+    assert all(
+        np.array_equal(a, b) for a, b in zip(stratified(labels, share, seed), stratified(labels, share, seed), strict=True)
+    )
 
 
 def test_another_seed_holds_out_others() -> None:

@@ -26,7 +26,7 @@ def run_to_the_end(recipe: Recipe, out: Path | None, *, as_json: bool, quiet: bo
     from konv.app.verbs import trained
 
     try:
-        finished = trained(recipe, out, None, watcher(quiet or (as_json and not sys.stderr.isatty())), language)
+        finished = trained(recipe, out, None, watcher(quiet), language)
     except Interrupted as stopped:
         print(f"konv: {stopped}", file=sys.stderr)
         return stopped.exit_code

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any, get_args
 
@@ -53,18 +54,25 @@ def compose(
 def check(values: Mapping[str, Any]) -> Recipe:
     """Returns the recipe of nested values, or raises BadRecipe (or UnknownName) in one sentence."""
     try:
-        recipe = Recipe.model_validate(dict(values))
+        recipe = Recipe.model_validate(_with_model_name(values))
     except ValidationError as error:
         raise BadRecipe(_sentence(error.errors()[0])) from None
     source = recipe.data.source
     known = shelf_of(source)
-    options = DATASETS.check_options(known, recipe.data.options, "data")
+    options = DATASETS.check_options(known, recipe.data.options, "data", beside=DataOptions.model_fields)
     data = {**recipe.data.model_dump(), **options}
     model = checked_choice(recipe.model, MODELS, "model") if ":" not in recipe.model.name else recipe.model
     augment = [checked_choice(choice, AUGMENTATIONS, f"fit.augment.{choice.name}") for choice in recipe.fit.augment]
     _check_momentum(recipe.fit)
     fit = recipe.fit.model_copy(update={"augment": augment})
     return recipe.model_copy(update={"data": DataOptions(**data), "model": model, "fit": fit})
+
+
+def _with_model_name(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`model.width = 32` alone is an option of the default model."""
+    table = values.get("model")
+    named = {"model": {"name": Recipe().model.name, **table}} if isinstance(table, Mapping) else {}
+    return {**values, **named}
 
 
 def shelf_of(source: str) -> str:
@@ -201,9 +209,8 @@ def explain(key: str) -> str:
         field = known[key]
         extra = field.json_schema_extra
         unit = extra.get("unit") if isinstance(extra, dict) else None
-        return _explained(
-            key, field.description or "", unit, allowed(_annotation(field)), field.get_default(call_default_factory=True)
-        )
+        default = reduce(getattr, key.split("."), Recipe())
+        return _explained(key, field.description or "", unit, allowed(_annotation(field)), default)
     if key in {name.partition(".")[0] for name in known}:
         inside = [f"  {name:<24} {field.description}" for name, field in known.items() if name.startswith(f"{key}.")]
         return "\n".join([f"{key} holds:", *inside])
@@ -231,7 +238,7 @@ def _nearest_key(key: str, known: Mapping[str, Any]) -> str:
 
 
 def _explained(key: str, meaning: str, unit: Any, range_: str, default: Any) -> str:
-    shown = "left out" if default is None else show(default) if not isinstance(default, Choice) else default.name
+    shown = "left out" if default is None else show(default)
     return "\n".join([key, f"  {meaning}", f"  unit:    {unit or 'none'}", f"  range:   {range_}", f"  default: {shown}"])
 
 

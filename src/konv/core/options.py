@@ -3,7 +3,7 @@
 import typing
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from konv.core.errors import BadRecipe, did_you_mean
 
@@ -51,6 +51,8 @@ def allowed(kind: Any) -> str:
         return f"a list of: {inner[0]}" if inner else "a list"
     if get_args(kind):  # a union
         return " or ".join(allowed(part) for part in get_args(kind) if part is not type(None))
+    if isinstance(kind, type) and issubclass(kind, BaseModel):  # a Choice
+        return "a name, or a table of a name and its options"
     words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     return words.get(kind, getattr(kind, "__name__", "a value"))
 

@@ -96,12 +96,12 @@ class Run:
 
     @property
     def environment(self) -> dict[str, Any]:
-        return dict(self._json("environment.json"))
+        return self._table("environment.json")
 
     @property
     def split(self) -> dict[str, Any]:
         """Ids of the pictures of each split and the fingerprint of the data."""
-        return dict(self._json("split.json"))
+        return self._table("split.json")
 
     @property
     def report(self) -> Report:
@@ -113,8 +113,11 @@ class Run:
     def history(self) -> list[Epoch]:
         """The finished epochs, oldest first."""
         path = self.path / "history.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        return [self._result(Epoch, self._parsed(line, path)) for line in lines]
+        return [self._result(Epoch, self._parsed(line, path)) for line in self._history_lines()]
+
+    def _history_lines(self) -> list[str]:
+        path = self.path / "history.jsonl"
+        return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
 
     @property
     def examples(self) -> list[Example]:
@@ -132,15 +135,16 @@ class Run:
         """Adds one row to history.jsonl."""
         with open(self.path / "history.jsonl", "a", encoding="utf-8") as stream:
             stream.write(epoch.model_dump_json() + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())  # a checkpoint that counts this epoch may follow
 
     def cut_history(self, epochs: int) -> None:
-        """Keeps the first rows only, so that nothing after a checkpoint stands there twice."""
-        rows = [epoch.model_dump_json() + "\n" for epoch in self.history[:epochs]]
-        write_text(self.path / "history.jsonl", "".join(rows))
+        """Keeps the first rows only, so that nothing after a checkpoint stands there twice; a torn last row goes too."""
+        write_text(self.path / "history.jsonl", "".join(f"{line}\n" for line in self._history_lines()[:epochs]))
 
     def require_same_data(self, fingerprint: str) -> None:
         """Raises BadRun where the data is not what this run was trained on."""
-        if self.split["fingerprint"] != fingerprint:
+        if self.split.get("fingerprint") != fingerprint:
             raise BadRun(
                 f"the data of {self.path} has changed since that run began; choose another --out to use it as it is now."
             )
@@ -180,6 +184,12 @@ class Run:
             yield
 
     # ---- reading ----
+
+    def _table(self, name: str) -> dict[str, Any]:
+        content = self._json(name)
+        if not isinstance(content, dict):
+            raise BadRun(f"{self.path / name} is damaged: it holds no table of names and values.")
+        return content
 
     def _json(self, name: str) -> Any:
         path = self.path / name

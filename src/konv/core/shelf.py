@@ -3,6 +3,7 @@
 import ast
 import importlib
 import importlib.util
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -70,21 +71,19 @@ class Shelf:
         """Imports and returns the module of that name."""
         return importlib.import_module(f"{self.package}.{self.find(name)}")
 
-    def check_options(self, name: str, given: dict[str, Any], where: str) -> dict[str, Any]:
-        """Returns the given options with their values converted, or raises BadRecipe; loads nothing heavy."""
+    def check_options(self, name: str, given: dict[str, Any], where: str, *, beside: Iterable[str] = ()) -> dict[str, Any]:
+        """Returns the given options with their values converted, or raises BadRecipe; loads nothing heavy.
+
+        `beside` are keys of the same table that are no options; one of them may have been meant.
+        """
         known = {option.name: option for option in self.entry(name).options}
-        return {key: _checked(known, self, name, key, value, where) for key, value in given.items()}
+        for key in given.keys() - known.keys():
+            guess = did_you_mean(key, [*known, *beside])
+            options = ", ".join(known) or "none"
+            raise BadRecipe(f"{where}.{key} is no option of {self.noun} {name}{guess or '.'} Its options: {options}.")
+        from konv.core.options import convert  # pydantic costs 0.1 s: not on the road of --help
 
-
-def _checked(known: dict[str, Option], shelf: Shelf, name: str, key: str, value: Any, where: str) -> Any:
-    if key not in known:
-        options = ", ".join(known) or "none"
-        raise BadRecipe(
-            f"{where}.{key} is no option of {shelf.noun} {name}{did_you_mean(key, known) or '.'} Its options: {options}."
-        )
-    from konv.core.options import convert  # pydantic costs 0.1 s: not on the road of --help
-
-    return convert(known[key].annotation, value, f"{where}.{key}")
+        return {key: convert(known[key].annotation, value, f"{where}.{key}") for key, value in given.items()}
 
 
 @lru_cache(maxsize=256)

@@ -15,6 +15,11 @@ def check(network: nn.Module, shape: tuple[int, ...], classes: int, *, batch: in
 
     The network itself, its buffers and torch's random state stay as they are.
     """
+    if not any(weight.requires_grad for weight in network.parameters()):
+        raise BadModel(
+            "the network has no weights to train; keep its layers as attributes, or in nn.Sequential or nn.ModuleList, "
+            "not in a plain list."
+        )
     inputs = torch.zeros(batch, *shape)
     for training in (False, True):
         with torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -57,7 +62,7 @@ def naming_the_layer(network: nn.Module, inputs: Tensor) -> Iterator[None]:
     ]
     try:
         yield
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+    except Exception as error:  # a person's forward may raise anything; it is told back with its layer
         raise BadModel(_sentence(entered, inputs, error)) from error
     finally:
         for hook in hooks:
@@ -65,7 +70,7 @@ def naming_the_layer(network: nn.Module, inputs: Tensor) -> Iterator[None]:
 
 
 def _sentence(entered: list[tuple[str, nn.Module, object]], inputs: Tensor, error: Exception) -> str:
-    reason = str(error).strip().splitlines()[0].rstrip(".")
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
     whole = "×".join(map(str, inputs.shape))
     if len(entered) < 2 and not (entered and entered[0][0] == "" and not list(entered[0][1].children())):
         return f"the network cannot take an input of {whole}: {reason}."

@@ -26,7 +26,12 @@ def read_source(name: str) -> tuple[Path, str, str]:
     path = Path(file).expanduser()
     if not path.is_file():
         raise BadModel(f"there is no file {file!r} for --model {name}; give it as path/to/file.py:ClassName.")
-    return path, wanted, path.read_text(encoding="utf-8")
+    try:
+        return path, wanted, path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadModel(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise BadModel(f"{path} is no Python file in UTF-8.") from None
 
 
 def digest(source: str) -> str:

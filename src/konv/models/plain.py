@@ -10,7 +10,7 @@ from konv.models._layers import activation as make_activation
 from konv.models._layers import batch_norm, convolution, max_pool
 
 MINIMUM_SIDE = 4  # pixels: two poolings by two
-SIDE_AT_HEAD = 8  # pixels: blocks are added until no side is longer
+SIDE_AT_HEAD = 8  # pixels: blocks are added until no side is longer, or one cannot be halved any more
 
 
 def build(
@@ -30,7 +30,7 @@ def build(
     """
     dimensions = len(space)
     layers: list[tuple[str, nn.Module]] = []
-    while len(layers) < 8 or max(space) > SIDE_AT_HEAD:
+    while len(layers) < 8 or (max(space) > SIDE_AT_HEAD and min(space) > 1):
         number = len(layers) // 4 + 1
         outputs = width * 2 ** (number - 1)
         layers += [

@@ -37,7 +37,7 @@ def commit(folder: Path, state: State) -> Path:
             write_bytes(temporary / "state.json", json.dumps(facts).encode("utf-8"))
     except OSError as error:
         raise BadRun(f"the checkpoint {final} could not be written: {error.strerror}; the one before it is intact.") from error
-    _prune(folder)
+    _prune(folder, final)
     return final
 
 
@@ -69,9 +69,13 @@ def _places(folder: Path) -> list[Path]:
     return sorted(place for place in folder.iterdir() if place.is_dir() and place.name.isdigit()) if folder.is_dir() else []
 
 
-def _prune(folder: Path) -> None:
-    for place in _places(folder)[:-KEPT]:
-        shutil.rmtree(place)
+def _prune(folder: Path, newest: Path) -> None:
+    """Keeps the newest and the one before it; what counts more steps is a damaged one that was passed over."""
+    places = _places(folder)
+    kept = [place for place in places if place <= newest][-KEPT:]
+    for place in places:
+        if place not in kept:
+            shutil.rmtree(place)
 
 
 def _read(place: Path) -> tuple[Tensors, dict[str, Any]]:

@@ -1,6 +1,8 @@
 """ConvClassifier: konv's training behind scikit-learn's estimator contract."""
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -11,32 +13,34 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from konv import models
+from konv.classifier import CHUNK, Classifier, normalised
 from konv.core.compose import check as check_recipe
-from konv.core.recipe import Choice, Recipe
-from konv.core.view import View
-from konv.datasets import Samples, stratified, take
-from konv.training.augmentations import make_augment
+from konv.core.errors import BadData, BadModel, BadRecipe, UnknownName
+from konv.core.recipe import Choice, Fit, Recipe
+from konv.datasets import Samples, stratified, take, view_of
+from konv.models import logits_of
 from konv.training.environment import choose_device
-from konv.training.fit import Batches, Plan, fit, steps_per_epoch
-from konv.training.initialization import initialize
-from konv.training.objectives import make_objective
-from konv.training.randomness import seed_for
-from konv.training.schedules import make_schedule
+from konv.training.fit import Batches, fit
+from konv.training.preparation import conclude, prepare
 from konv.training.state import State
 
 Array = NDArray[Any]
+DTYPES = (np.uint8, np.float32, np.float64)
 
 
 class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """A convolutional network with fit, predict, predict_proba and score, for pipelines and searches of scikit-learn.
 
-    X is (n, features), (n, H, W), or (n, H, W, C) — (n, C, H, W) with channels="first". Features and channels are
-    standardised with the training data's mean and std. `model` is a name of `konv models`; "auto" takes `mlp` for
-    features and `plain` for pictures. Other parameters are the recipe's fit options of the same name. With
-    validation_fraction = 0 nothing is held out: the last weights are kept. Same random_state, same result; the global
-    random state is left alone. Attributes after fit: classes_, n_features_in_, network_, history_ (one Epoch per epoch),
-    n_iter_ (epochs done).
+    X is (n, features), (n, H, W), or (n, H, W, C) — (n, C, H, W) with channels="first" — of uint8, or of numbers that fit
+    float32. Features, or channels, are standardised with the training data's mean and std. `model` is a name of
+    `konv models`; "auto" takes `mlp` for features and `plain` for pictures. Other parameters are the recipe's fit options
+    of the same name; a batch size that would leave one sample over is raised a little, and never exceeds the data. With
+    validation_fraction = 0 nothing is held out: the last weights are kept, and patience looks at the training data.
+
+    The same random_state gives the same result; torch's and numpy's global states are left alone (random_state=None draws
+    its seed from numpy's, as everywhere in scikit-learn). A wrong parameter is a ValueError with konv's sentence, raised
+    by fit. Attributes after fit: classes_, n_features_in_, classifier_ (a konv.Classifier, for export and explanation),
+    history_ (one Epoch per epoch), n_iter_ (epochs done).
     """
 
     def __init__(
@@ -82,15 +86,16 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
 
     def fit(self, X: Any, y: Any) -> "ConvClassifier":
         """Returns the estimator, its network trained on X and y."""
-        X, y = validate_data(self, X, y, dtype=[np.float32, np.float64, np.uint8], allow_nd=True, ensure_min_samples=2)
+        X, y = validate_data(self, X, y, dtype=DTYPES, allow_nd=True, ensure_min_samples=2)
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"ConvClassifier needs at least two classes; y holds one class: {self.classes_[0]!r}.")
         seed = int(check_random_state(self.random_state).randint(2**31))
-        self._mean, self._std = _statistics(self._channels_first(X))
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            self._train(self._inputs(X), labels.astype(np.int64), seed)
+        with _as_value_error(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            inputs = self._inputs(X)
+            recipe = self._recipe(seed, "mlp" if X.ndim == 2 else "plain")
+            self._train(recipe, Samples(inputs, labels.astype(np.int64), ("",) * len(labels)))
         return self
 
     def predict_proba(self, X: Any) -> Array:
@@ -99,7 +104,8 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
 
     def predict(self, X: Any) -> Array:
         """Returns the most likely class of each row."""
-        return np.asarray(self.classes_[self._scores(X).argmax(axis=1)])
+        best = self._scores(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
 
     def decision_function(self, X: Any) -> Array:
         """Returns the network's scores, (n, K); for two classes their difference, (n,)."""
@@ -109,90 +115,82 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.non_deterministic = False
         return tags
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The network travels as it was trained; an accelerator's memory does not."""
-        state = dict(super().__getstate__())
-        if "network_" in state:
-            state["network_"] = copy.deepcopy(state["network_"]).cpu()
-        return state
 
     # ---- inside ----
 
-    def _recipe(self, features_only: bool) -> Recipe:
+    def _recipe(self, seed: int, model: str) -> Recipe:
         """The parameters as a recipe: ranges and names are checked where every recipe's are."""
-        names = ("epochs", "batch_size", "optimizer", "learning_rate", "weight_decay", "schedule", "loss", "label_smoothing")
-        options = {name: getattr(self, name) for name in (*names, "class_weights", "patience")}
-        keep = "best" if self.validation_fraction else "last"
-        model = {"auto": "mlp" if features_only else "plain"}.get(self.model, self.model)
-        choice = Choice(name=model, **(self.model_options or {}))
+        fit_options = {name: getattr(self, name) for name in Fit.model_fields if hasattr(self, name)}
         return check_recipe(
-            {"device": self.device, "model": choice, "fit": {**options, "keep": keep, "augment": list(self.augment)}}
+            {
+                "seed": seed,
+                "device": self.device,
+                "model": Choice(name=model if self.model == "auto" else self.model, **(self.model_options or {})),
+                "data": {"valid": self.validation_fraction} if self.validation_fraction else {},
+                "fit": {**fit_options, "keep": "best" if self.validation_fraction else "last"},
+            }
         )
 
-    def _train(self, inputs: NDArray[np.float32], labels: NDArray[np.int64], seed: int) -> None:
-        recipe = self._recipe(features_only=inputs.ndim == 3)
-        options = recipe.fit
-        if options.batch_size != "all":
-            options = options.model_copy(update={"batch_size": min(options.batch_size, len(labels))})
-        device = choose_device(recipe.device)
-        view = View(
-            space=inputs.shape[2:],
-            channels=inputs.shape[1],
-            mean=(0.0,) * inputs.shape[1],
-            std=(1.0,) * inputs.shape[1],
-            scale=1.0,
-        )
-        torch.manual_seed(seed_for("weights", seed))
-        network = models.build(recipe.model, view.channels, view.space, len(self.classes_))
-        initialize(network, options)
-        models.check(network, view.shape, len(self.classes_), batch=2)
-        training, validation = self._split(Samples(inputs, labels, ("",) * len(labels)), seed)
-        plan = Plan(
-            fit=options,
-            seed=seed,
-            view=view,
-            augment=make_augment(options.augment),
-            objective=make_objective(options, training.labels, len(self.classes_), device),
-            schedule=make_schedule(options, steps_per_epoch(len(training), options)),
-        )
-        state = State(network.to(device), options)
+    def _train(self, recipe: Recipe, samples: Samples) -> None:
+        training = validation = samples
+        if self.validation_fraction:
+            kept, held = stratified(samples.labels, recipe.data.valid, recipe.seed)
+            training, validation = take(samples, kept), take(samples, held)
+        recipe = _fitting_batches(recipe, len(training))
+        device, view = choose_device(recipe.device), view_of(training, "crop")
+        plan, network = prepare(recipe, training, view, len(self.classes_), device)
+        state = State(network, recipe.fit)
         self.history_ = list(fit(state, Batches.of(training, device), Batches.of(validation, device), plan))
-        if options.keep == "best":
-            state.network.load_state_dict(state.best)
-        self.network_ = state.network.eval()
         self.n_iter_ = len(self.history_)
-
-    def _split(self, samples: Samples, seed: int) -> tuple[Samples, Samples]:
-        if not self.validation_fraction:
-            return samples, samples
-        kept, held = stratified(samples.labels, self.validation_fraction, seed)
-        return take(samples, kept), take(samples, held)
+        names = tuple(map(str, self.classes_))
+        self.classifier_: Classifier = conclude(recipe, state, names, view).on("cpu")  # loads on any machine
 
     def _scores(self, X: Any) -> NDArray[np.float64]:
-        """Scores in double precision, so that a row's answer never depends on the rows beside it."""
+        """Scores (n, K) in double precision, so that a row's answer never depends on the rows beside it."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float32, np.float64, np.uint8], allow_nd=True, reset=False)
-        network = copy.deepcopy(self.network_).cpu().double()
-        inputs = torch.from_numpy(self._inputs(X)).double()
+        X = validate_data(self, X, dtype=DTYPES, allow_nd=True, reset=False)
+        view = self.classifier_.view
+        with _as_value_error():
+            inputs = torch.from_numpy(self._inputs(X))
+            if inputs.shape[1:] != view.shape:
+                raise BadData(f"X holds samples of {tuple(inputs.shape[1:])}; this ConvClassifier was fitted on {view.shape}.")
+            device = choose_device(self.device)
+        if device.type == "mps":  # has no double precision
+            device = torch.device("cpu")
+        network = copy.deepcopy(self.classifier_.network).to(device, torch.float64)
         with torch.inference_mode():
-            return np.concatenate([models.logits_of(network(part)).numpy() for part in inputs.split(256)])
+            parts = [network(normalised(part.to(device), view).double()) for part in inputs.split(CHUNK)]
+        return torch.cat([logits_of(part) for part in parts]).cpu().numpy()
 
-    def _channels_first(self, X: Array) -> Array:
-        """(n, features) → (n, 1, features); (n, H, W) → (n, 1, H, W); (n, H, W, C) → (n, C, H, W)"""
-        if X.ndim == 4 and self.channels == "last":
-            return np.moveaxis(X, -1, 1)
-        return X if X.ndim == 4 else X[:, None]
+    def _inputs(self, X: Array) -> Array:
+        """(n, features) → (n, features, 1); (n, H, W) → (n, 1, H, W); (n, H, W, C) → (n, C, H, W); uint8 or float32."""
+        if self.channels not in ("last", "first"):
+            raise BadRecipe(f"channels = {self.channels!r} is out of range; it must be one of last, first.")
+        if X.ndim == 2:
+            X = X[..., None]
+        elif X.ndim == 3:
+            X = X[:, None]
+        elif self.channels == "last":
+            X = np.moveaxis(X, -1, 1)
+        return np.require(X, np.uint8 if X.dtype == np.uint8 else np.float32, ("C", "W"))
 
-    def _inputs(self, X: Array) -> NDArray[np.float32]:
-        return np.ascontiguousarray((self._channels_first(X) - self._mean) / self._std, dtype=np.float32)
+
+def _fitting_batches(recipe: Recipe, size: int) -> Recipe:
+    """Batches no larger than the data, and no batch of one left over at the end of an epoch: batch norm cannot take it."""
+    batch = recipe.fit.batch_size
+    if batch in ("all", 1):
+        return recipe
+    batch = min(batch, size)
+    while size % batch == 1:
+        batch += 1
+    return recipe.model_copy(update={"fit": recipe.fit.model_copy(update={"batch_size": batch})})
 
 
-def _statistics(inputs: Array) -> tuple[Array, Array]:
-    """Returns mean and std, per feature for features and per channel for pictures, ready to broadcast."""
-    axes = (0,) if inputs.ndim == 3 else (0, *range(2, inputs.ndim))
-    mean = inputs.mean(axis=axes, keepdims=True, dtype=np.float64)
-    std = inputs.std(axis=axes, keepdims=True, dtype=np.float64)
-    return mean, np.where(std > 0, std, 1.0)
+@contextmanager
+def _as_value_error() -> Iterator[None]:
+    """Turns konv's errors about parameters and data into the ValueError that scikit-learn's users expect."""
+    try:
+        yield
+    except (BadData, BadModel, BadRecipe, UnknownName) as error:
+        raise ValueError(str(error)) from error

@@ -179,6 +179,11 @@ def _end_of_epoch(state: State, validation: Batches, plan: Plan) -> Epoch:
     start = perf_counter()
     progress, sums = state.progress, state.progress.sums
     loss, accuracy = score(state.scored, validation, plan)
+    if not np.isfinite(loss):
+        raise Diverged(
+            f"training stopped after epoch {progress.epoch + 1}: its validation loss is {loss}. "
+            f"Try --set fit.learning_rate={plan.fit.learning_rate / 10:.2g} or --set fit.clip_norm=1."
+        )
     progress.epoch += 1
     progress.step = 0
     progress.valid_losses.append(loss)

@@ -1,9 +1,10 @@
-"""From a recipe and its training samples to what the loop needs: the plan and the untrained network."""
+"""Before and after the loop: plan and untrained network from a recipe, a classifier from the trained state."""
 
 import torch
 from torch import nn
 
 from konv import models
+from konv.classifier import Classifier
 from konv.core.errors import BadRecipe
 from konv.core.recipe import Recipe
 from konv.core.view import View
@@ -14,6 +15,7 @@ from konv.training.initialization import initialize
 from konv.training.objectives import make_objective
 from konv.training.randomness import seed_for
 from konv.training.schedules import make_schedule
+from konv.training.state import State
 
 
 def prepare(recipe: Recipe, training: Samples, view: View, classes: int, device: torch.device) -> tuple[Plan, nn.Module]:
@@ -24,7 +26,7 @@ def prepare(recipe: Recipe, training: Samples, view: View, classes: int, device:
     fit = recipe.fit
     if fit.batch_size != "all" and fit.batch_size > len(training):
         raise BadRecipe(
-            f"fit.batch_size = {fit.batch_size} is larger than the {len(training)} training pictures; "
+            f"fit.batch_size = {fit.batch_size} is larger than the {len(training):,} training pictures; "
             "take that many at most, or `all` for one update per epoch."
         )
     torch.manual_seed(seed_for("weights", recipe.seed))
@@ -42,3 +44,11 @@ def prepare(recipe: Recipe, training: Samples, view: View, classes: int, device:
     )
     network.to(device)
     return plan, network.to(memory_format=torch.channels_last) if len(view.space) == 2 else network
+
+
+def conclude(recipe: Recipe, state: State, classes: tuple[str, ...], view: View) -> Classifier:
+    """Returns the classifier of a finished training, with the best weights or the last, as fit.keep says."""
+    if recipe.fit.keep == "best":
+        state.scored.load_state_dict(state.best)
+    own = models.read_source(recipe.model.name)[2] if models.is_own(recipe.model) else None
+    return Classifier(network=state.scored.eval(), model=recipe.model, classes=classes, view=view, source=own)

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from konv import datasets, models
-from konv.classifier import Classifier
-from konv.core.compose import shelf_of
+from konv.core.compose import check, shelf_of
 from konv.core.errors import BadRun, Diverged
 from konv.core.files import replacing
 from konv.core.recipe import Recipe
@@ -23,7 +22,7 @@ from konv.evaluation import evaluate, examples
 from konv.training import checkpoints
 from konv.training.environment import choose_device, describe, differences
 from konv.training.fit import Batches, Plan, Step, steps
-from konv.training.preparation import prepare
+from konv.training.preparation import conclude, prepare
 from konv.training.state import State
 
 CHECKPOINT_SECONDS = 30.0  # between two checkpoints inside an epoch
@@ -61,7 +60,7 @@ def stream(recipe: Recipe, *, out: Path | None = None, data: Data | None = None)
     The run folder is `out`, or runs/ with a name that follows from the recipe; a run of the same recipe found there is
     taken up where it stopped. Closing the stream writes a checkpoint first. Raises a KonvError a person can mend.
     """
-    recipe = _absolute(recipe)
+    recipe = _absolute(check(recipe.model_dump()))
     folder = out if out is not None else default_folder(recipe)
     with _threads(recipe.threads), torch.random.fork_rng():
         device = choose_device(recipe.device)
@@ -168,11 +167,7 @@ def _saved_on_the_way(run: Run, state: State, records: Iterator[Step | Epoch]) -
 
 def _finish(run: Run, recipe: Recipe, data: Data, state: State) -> Report:
     """Saves the classifier, opens the test split and writes the final score; report.json comes last and marks the end."""
-    if recipe.fit.keep == "best":
-        state.scored.load_state_dict(state.best)
-    own = models.read_source(recipe.model.name)[2] if models.is_own(recipe.model) else None
-    network = state.scored.eval()
-    classifier = Classifier(network=network, model=recipe.model, classes=data.classes, view=data.view, source=own)
+    classifier = conclude(recipe, state, data.classes, data.view)
     classifier.save(run.classifier)
     openings = 0
 

@@ -13,6 +13,7 @@ from typing import Literal
 from matplotlib import font_manager, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
 # Every ink is used for one meaning, so that a page can swap it for its dark counterpart.
@@ -44,7 +45,8 @@ class Sheet(Figure):
 def sheet(width: float, height: float) -> Sheet:
     """Returns an empty figure, sides in inches."""
     _add_font()
-    return Sheet(figsize=(width, height), layout="constrained", facecolor=INKS["paper"])
+    layout = ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.09)
+    return Sheet(figsize=(width, height), layout=layout, facecolor=INKS["paper"])
 
 
 @lru_cache

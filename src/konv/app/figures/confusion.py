@@ -1,5 +1,7 @@
 """Confusion matrix: rows true, columns predicted; right answers blue, mistakes orange, shaded by the share of the row."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -80,7 +82,7 @@ def _frame(axes: Axes, classes: tuple[str, ...], words: dict[str, str]) -> None:
     size = 9 if count <= ANNOTATED else 6.5
     axes.set_yticks(range(count), names, fontsize=size, color=INKS["ink"], parse_math=False)
     wide = max(map(columns, names)) > (8 if count <= 10 else 2)
-    tilt = {"rotation": 40, "ha": "right", "va": "top", "rotation_mode": "anchor"} if wide else {}
+    tilt: dict[str, Any] = {"rotation": 40, "ha": "right", "va": "top", "rotation_mode": "anchor"} if wide else {}
     axes.set_xticks(range(count), names, fontsize=size, color=INKS["ink"], parse_math=False, **tilt)
     if count <= ANNOTATED:
         lines = np.arange(0.5, count - 1)
@@ -92,7 +94,7 @@ def _annotate(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64]
     both = len(counts) <= WITH_SHARES
     point = len(counts) / _side(len(counts)) / 72  # of type, in cells
     for row, column in np.argwhere(counts):
-        middle = {"ha": "center", "va": "center_baseline", "color": INKS["ink"], "zorder": 3}
+        middle: dict[str, Any] = {"ha": "center", "va": "center_baseline", "color": INKS["ink"], "zorder": 3}
         axes.text(column, row - (4 * point if both else 0), f"{counts[row, column]:,}", fontsize=8.5 if both else 7.5, **middle)
         if both:
             axes.text(column, row + 7 * point, percent(shares[row, column]), fontsize=6.5, **middle)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from math import isfinite
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -73,7 +74,7 @@ def _pair(axes: Axes, history: Sequence[Epoch], train: list[float], valid: list[
 
 def _mark_best(axes: Axes, best: Epoch, height: float, texts: Texts) -> None:
     axes.axvline(best.epoch, color=INKS["soft"], linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
-    ring = {"markerfacecolor": INKS["paper"], "markeredgecolor": INKS["valid"], "markeredgewidth": 1.7}
+    ring: dict[str, Any] = {"markerfacecolor": INKS["paper"], "markeredgecolor": INKS["valid"], "markeredgewidth": 1.7}
     label = texts["figures"]["best"].format(best=best.epoch)
     axes.plot([best.epoch], [height], linestyle="none", marker="o", markersize=6.5, label=label, **ring)
 
@@ -91,7 +92,7 @@ def _numbers(history: Sequence[Epoch]) -> list[int]:
     return [epoch.epoch for epoch in history]
 
 
-def _dots(history: Sequence[Epoch]) -> dict[str, object]:
+def _dots(history: Sequence[Epoch]) -> dict[str, Any]:
     """A line through fewer than a dozen points shows the points."""
     return {"marker": "o", "markersize": 3} if len(history) < 12 else {}
 

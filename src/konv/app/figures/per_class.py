@@ -1,5 +1,7 @@
 """Precision, recall and F1 of every class: a bar for F1, two marks on it for what it is made of."""
 
+from typing import Any
+
 from matplotlib.ticker import PercentFormatter
 
 from konv.app.figures._sheet import INKS, Sheet, dress, finish, sheet, short
@@ -20,7 +22,7 @@ def draw(report: Report, texts: Texts | None = None) -> Sheet:
     axes = dress(figure.subplots(), title)
     rows = range(len(scores))
     axes.barh(rows, [score.f1 for score in scores], height=0.62, color=INKS["heat-right"], linewidth=0, label=words["f1"])
-    marks = {"linestyle": "none", "markersize": 5, "markeredgewidth": 1.4, "zorder": 3}
+    marks: dict[str, Any] = {"linestyle": "none", "markersize": 5, "markeredgewidth": 1.4, "zorder": 3}
     axes.plot([score.precision for score in scores], rows, marker="|", color=INKS["train"], label=words["precision"], **marks)
     axes.plot([score.recall for score in scores], rows, marker="x", color=INKS["valid"], label=words["recall"], **marks)
     names = [short(score.name, 32) for score in scores]

@@ -51,19 +51,18 @@ def _plain(tag: str) -> str:
 
 
 def _attributes(source: Element, names: dict[str, str]) -> dict[str, str]:
-    found = {}
-    for key, value in ((_plain(key), value) for key, value in source.attrib.items()):
-        if key == "id":
-            value = names.get(value, "")
-        elif key == "style":
-            value = _style(value)
-        elif key == "href" and value.startswith("data:"):
-            value = value.replace("\n", "")
-        elif key != "aria-label":
-            value = _rounded(REFERENCE.sub(lambda match: "#" + names.get(match[1], match[1]), value), key)
-        if value:
-            found[key] = value
-    return found
+    found = ((_plain(key), _value(_plain(key), value, names)) for key, value in source.attrib.items())
+    return {key: value for key, value in found if value}
+
+
+def _value(key: str, value: str, names: dict[str, str]) -> str:
+    if key == "id":
+        return names.get(value, "")
+    if key == "style":
+        return _style(value)
+    if value.startswith("data:"):
+        return value.replace("\n", "")
+    return _rounded(REFERENCE.sub(lambda match: "#" + names.get(match[1], match[1]), value), key)
 
 
 def _style(style: str) -> str:
