@@ -75,8 +75,8 @@ def test_train_prints_one_json_object_with_the_contract_names(here: Path, capfd:
     stored = json.loads(Path("run/report.json").read_text())
     wanted = {
         "accuracy", "accuracy_interval", "precision_macro", "recall_macro", "f1_macro", "per_class", "classes", "confusion",
-        "expected_calibration_error", "seconds_training", "milliseconds_one", "images_per_second", "parameters", "test_openings",
-        "weights_sha256",
+        "expected_calibration_error", "seconds_training", "milliseconds_one", "images_per_second", "parameters",
+        "test_openings", "weights_sha256",
     }  # fmt: skip
     assert wanted <= stored.keys()
 

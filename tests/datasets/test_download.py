@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Server
+from making import Server
 
 from konv.core.errors import BadData
 from konv.datasets._download import Unreachable, download
@@ -70,7 +70,7 @@ def test_a_part_that_does_not_fit_is_fetched_anew(server: Server, tmp_path: Path
 
 def test_wrong_content_is_thrown_away_and_said(server: Server, tmp_path: Path) -> None:
     server.content["a.gz"] = b"<html>please log in</html>"
-    with pytest.raises(BadData, match="another content than a.gz should have"):
+    with pytest.raises(BadData, match=r"another content than a\.gz should have"):
         download(f"{server.address}/a.gz", tmp_path / "a.gz", is_content)
     assert names(tmp_path) == []
 
@@ -90,5 +90,5 @@ def test_a_missing_file_names_the_answer(server: Server, tmp_path: Path) -> None
 def test_a_folder_that_cannot_be_made_is_named(server: Server, tmp_path: Path) -> None:
     server.content["a.gz"] = CONTENT
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(BadData, match="cannot be written .*KONV_DATA"):
+    with pytest.raises(BadData, match=r"cannot be written .*KONV_DATA"):
         download(f"{server.address}/a.gz", tmp_path / "taken" / "a.gz", is_content)

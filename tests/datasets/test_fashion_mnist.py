@@ -5,11 +5,12 @@ import hashlib
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Server
+from making import Server
 
 from konv.core.errors import BadData
 from konv.core.recipe import DataOptions
@@ -151,10 +152,10 @@ def test_a_server_with_another_content_is_not_believed(
     assert list((data_folder / "fashion_mnist").iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda content: content[:-30], lambda content: b"no gzip", lambda content: content + content]
-)
-def test_a_damaged_file_in_the_folder_is_named(tiny: dict[str, bytes], data_folder: Path, damage: object) -> None:
+@pytest.mark.parametrize("damage", [lambda whole: whole[:-30], lambda whole: b"no gzip", lambda whole: whole + whole])
+def test_a_damaged_file_in_the_folder_is_named(
+    tiny: dict[str, bytes], data_folder: Path, damage: Callable[[bytes], bytes]
+) -> None:
     (data_folder / "fashion_mnist").mkdir(parents=True)
     for name, content in tiny.items():
         (data_folder / "fashion_mnist" / name).write_bytes(damage(content))

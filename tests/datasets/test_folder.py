@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import encoded, png
+from making import encoded, png
 from PIL import Image
 
 from konv.core.errors import BadData

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import png
+from making import png
 
 from konv.core.errors import BadData
 from konv.core.view import View

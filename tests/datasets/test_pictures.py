@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import encoded, png
 from hypothesis import given
 from hypothesis import strategies as st
+from making import encoded, png
 from PIL import Image, ImageOps
 
 from konv.core.errors import BadData
@@ -179,12 +179,13 @@ def test_a_large_jpeg_decoded_at_a_fraction_looks_the_same(resize: str) -> None:
 # ---- what is no picture -------------------------------------------------------------------------------------------
 
 JPEG = encoded(Image.fromarray(noise(60, 60)), "JPEG")
+WHOLE = encoded(Image.fromarray(noise(90, 90)))
 BROKEN = {
     "empty": (b"", "empty"),
     "text": (b"these are words", "no picture in a format konv reads"),
     "html": (b"<!doctype html><title>404</title>", "no picture in a format konv reads"),
     "cut short": (JPEG[: len(JPEG) // 2], "cut short"),
-    "cut short, PNG": (encoded(Image.fromarray(noise(60, 60)))[:3000], "cut short"),
+    "cut short, PNG": (WHOLE[:3000], "cut short"),
     "damaged": (
         encoded(Image.fromarray(noise(90, 90)))[:200] + bytes(100) + encoded(Image.fromarray(noise(90, 90)))[300:],
         "damaged",

@@ -67,9 +67,10 @@ def _class_folders(root: Path, source: str) -> dict[str, Path]:
 def _check_names(names: list[str], source: str) -> None:
     seen: dict[str, str] = {}
     for name in names:
-        if name.casefold() in seen:
+        other = seen.get(name.casefold())
+        if other is not None:
             raise BadData(
-                f"the class folders {seen[name.casefold()]!r} and {name!r} of {source} differ only in capitals or in how accents are stored; "
+                f"the class folders {other!r} and {name!r} of {source} differ only in capitals or in how accents are stored; "
                 "rename one of them, or move its pictures into the other."
             )
         seen[name.casefold()] = name

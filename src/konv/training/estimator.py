@@ -25,7 +25,7 @@ from konv.training.preparation import conclude, prepare
 from konv.training.state import State
 
 Array = NDArray[Any]
-DTYPES = (np.uint8, np.float32, np.float64)
+DTYPES = (np.float32, np.float64, np.uint8)  # any other kind of number becomes the first
 
 
 class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
@@ -178,13 +178,11 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
 
 def _fitting_batches(recipe: Recipe, size: int) -> Recipe:
     """Batches no larger than the data, and no batch of one left over at the end of an epoch: batch norm cannot take it."""
-    batch = recipe.fit.batch_size
-    if batch in ("all", 1):
+    wanted = recipe.fit.batch_size
+    if isinstance(wanted, str) or wanted == 1:
         return recipe
-    batch = min(batch, size)
-    while size % batch == 1:
-        batch += 1
-    return recipe.model_copy(update={"fit": recipe.fit.model_copy(update={"batch_size": batch})})
+    fitting = next(batch for batch in range(min(wanted, size), size + 1) if size % batch != 1)
+    return recipe.model_copy(update={"fit": recipe.fit.model_copy(update={"batch_size": fitting})})
 
 
 @contextmanager

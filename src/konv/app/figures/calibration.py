@@ -1,5 +1,7 @@
 """Reliability diagram: how often the network is right against how sure it was (arxiv.org/abs/1706.04599)."""
 
+from math import sqrt
+
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -8,6 +10,7 @@ from konv.app.report.words import Texts, load
 from konv.core.results import Bin, Report
 
 BINS = 15  # equal ranges of confidence
+Z = 1.96  # standard deviations that hold 95 % of a normal distribution
 
 
 def draw(report: Report, texts: Texts | None = None) -> Sheet:
@@ -29,14 +32,22 @@ def _diagram(axes: Axes, bins: list[Bin], words: dict[str, str]) -> None:
               transform_rotates_text=True)  # fmt: skip
     sure, right = [part.confidence for part in bins], [part.accuracy for part in bins]
     most = max((part.pictures for part in bins), default=1)
-    axes.vlines(sure, sure, right, color=INKS["wrong"], linewidth=1.3)
-    axes.plot(sure, right, color=INKS["valid"], linewidth=1, alpha=0.35)
-    area = [10 + 130 * part.pictures / most for part in bins]
+    for part in bins:
+        axes.vlines(part.confidence, *interval(part), color=INKS["train"], linewidth=1.3)
+    area = [16 + 130 * part.pictures / most for part in bins]
     axes.scatter(sure, right, s=area, color=INKS["valid"], edgecolor=INKS["paper"], linewidth=1.2, zorder=3)
     axes.set(xlim=(0, 1.03), ylim=(0, 1.03))
     axes.set_ylabel(words["right_share"], fontsize=8.5, color=INKS["soft"])
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(color=INKS["line"], linewidth=0.6)
+
+
+def interval(part: Bin) -> tuple[float, float]:
+    """Returns the 95 % interval of a range's share of right answers (Wilson, doi.org/10.1080/01621459.1927.10502953)."""
+    count, share = part.pictures, part.accuracy
+    middle = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
+    half = Z * sqrt(share * (1 - share) / count + Z**2 / (4 * count**2)) / (1 + Z**2 / count)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _amounts(axes: Axes, bins: list[Bin], words: dict[str, str]) -> None:

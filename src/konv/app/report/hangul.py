@@ -20,12 +20,14 @@ def font_face(page: str) -> str:
         return ""
     ranges = ",".join(f"U+{first:X}-{last:X}" for first, last in BLOCKS)
     source = b64encode(_reduced(letters)).decode("ascii")
-    return "\n".join([
-        _system("1 599", "", ranges),
-        _system("600 999", " Bold", ranges),
-        f'@font-face{{font-family:"Konv Hangul";unicode-range:{ranges};'
-        f'src:url("data:font/woff;base64,{source}") format("woff")}}',
-    ])
+    return "\n".join(
+        [
+            _system("1 599", "", ranges),
+            _system("600 999", " Bold", ranges),
+            f'@font-face{{font-family:"Konv Hangul";unicode-range:{ranges};'
+            f'src:url("data:font/woff;base64,{source}") format("woff")}}',
+        ]
+    )
 
 
 def _system(weights: str, style: str, ranges: str) -> str:

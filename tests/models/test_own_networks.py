@@ -1,0 +1,193 @@
+"""A person's own network: built with what it asks for, and every mistake told in one sentence that names the place."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from konv.core.errors import BadModel
+from konv.core.recipe import Choice
+from konv.models import build, build_from_source, check, digest, is_own, read_source
+
+HEAD = "import torch\nfrom torch import nn\n\n\n"
+Write = Callable[[str], str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a file with imports and returns the name of its class Net."""
+
+    def to_file(text: str) -> str:
+        path = tmp_path / "my_net.py"
+        path.write_text(HEAD + text, encoding="utf-8")
+        return f"{path}:Net"
+
+    return to_file
+
+
+def trial(name: str, **options: object) -> str:
+    """Returns the sentence that building and trying the network on pictures 2×1×8×8 with three classes gives."""
+    with pytest.raises(BadModel) as caught:
+        check(build(Choice(name=name, **options), 1, (8, 8), 3), (1, 8, 8), 3)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def net(layers: str, forward: str, arguments: str = "self") -> str:
+    return "\n".join(
+        ["class Net(nn.Module):", f"    def __init__({arguments}):", "        super().__init__()", layers, ""]
+        + ["    def forward(self, x):", forward, ""]
+    )
+
+
+# ---- what works ----
+
+
+def test_a_constructor_gets_what_it_asks_for(write: Write) -> None:
+    layers = "        self.given = (in_channels, num_classes, image_size, width)\n        self.fc = nn.Linear(64, num_classes)"
+    name = write(net(layers, "        return self.fc(x.flatten(1))", "self, in_channels, num_classes, image_size, width=2"))
+    network = build(Choice(name=name, width=7), 1, (8, 8), 3)
+    assert network.given == (1, 3, (8, 8), 7)
+    check(network, (1, 8, 8), 3)
+
+
+def test_a_function_and_neighbouring_modules_are_taken_too(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "konv_test_neighbour.py").write_text("WIDTH = 5\n")
+    body = "return nn.Sequential(nn.Flatten(), nn.Linear(64, WIDTH), nn.Linear(WIDTH, classes))"
+    name = write(f"from konv_test_neighbour import WIDTH\ndef Net(classes):\n    {body}\n")
+    assert build(Choice(name=name), 1, (8, 8), 3)[1].out_features == 5
+
+
+def test_auxiliary_heads_count_by_their_first_part(write: Write) -> None:
+    name = write(net("        self.fc = nn.Linear(64, 3)", "        y = self.fc(x.flatten(1))\n        return y, y"))
+    check(build(Choice(name=name), 1, (8, 8), 3), (1, 8, 8), 3)
+
+
+def test_the_trial_changes_nothing(write: Write) -> None:
+    layers = "        self.body = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Dropout(0.5), nn.Linear(64, 3))"
+    network = build(Choice(name=write(net(layers, "        return self.body(x)"))), 1, (8, 8), 3)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    state = torch.get_rng_state()
+    check(network, (1, 8, 8), 3)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert network.training
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
+
+
+def test_the_source_is_read_with_its_class_and_digest(write: Write) -> None:
+    name = write("class Net(nn.Module): pass\n")
+    path, wanted, source = read_source(name)
+    assert (wanted, source) == ("Net", path.read_text())
+    assert digest(source) == digest(path.read_text())
+    assert is_own(Choice(name=name))
+    assert not is_own(Choice(name="plain"))
+
+
+# ---- a network that does not fit ----
+
+
+def test_wrong_channels_name_the_layer(write: Write) -> None:
+    name = write(net("        self.conv = nn.Conv2d(3, 8, 3)", "        return self.conv(x)"))
+    text = trial(name)
+    assert text.startswith("layer conv (Conv2d(3, 8")
+    assert "was given 2×1×8×8" in text
+    assert "it needs 3 channels and was given 1; write nn.Conv2d(1, 8, 3" in text
+
+
+def test_a_wrong_flatten_names_the_layer_and_what_it_got(write: Write) -> None:
+    layers = "        self.conv = nn.Conv2d(1, 8, 3)\n        self.fc = nn.Linear(100, 3)"
+    text = trial(write(net(layers, "        return self.fc(self.conv(x).flatten(1))")))
+    assert text.startswith("layer fc (Linear(in_features=100, out_features=3")
+    assert "was given 2×288, from an input of 2×1×8×8" in text
+
+
+def test_a_layer_inside_a_block_is_named_with_its_path(write: Write) -> None:
+    layers = "        self.body = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.Linear(6, 3))"
+    assert trial(write(net(layers, "        return self.body(x)"))).startswith("layer body.2 (Linear(in_features=6")
+
+
+def test_a_wrong_class_count_is_told(write: Write) -> None:
+    text = trial(write(net("        self.fc = nn.Linear(64, 10)", "        return self.fc(x.flatten(1))")))
+    assert "the network gives 2×10 for 2 samples; it must be 2×3" in text
+
+
+def test_a_folded_batch_is_told(write: Write) -> None:
+    text = trial(write(net("        self.fc = nn.Linear(32, 3)", "        return self.fc(x.view(-1, 32))")))
+    assert "the network gives 4×3 for 2 samples; it must be 2×3" in text
+    assert "flatten" in text
+
+
+def test_scores_that_are_no_tensor_are_told(write: Write) -> None:
+    text = trial(write(net("        self.fc = nn.Linear(64, 3)", "        return {'scores': self.fc(x.flatten(1))}")))
+    assert "gives back a dict; it must be a tensor of scores" in text
+
+
+@pytest.mark.parametrize("line", ["return self.conv2(x)", "return undefined(x)", "assert x.ndim == 3", "return x['a']"])
+def test_whatever_forward_raises_is_told(write: Write, line: str) -> None:
+    text = trial(write(net("        self.fc = nn.Linear(64, 3)", f"        {line}")))
+    assert text.startswith("the network cannot take an input of 2×1×8×8: ")
+    assert len(text) > len("the network cannot take an input of 2×1×8×8: .")
+
+
+def test_layers_in_a_plain_list_are_told(write: Write) -> None:
+    layers = "        self.layers = [nn.Flatten(), nn.Linear(64, 3)]"
+    text = trial(write(net(layers, "        for layer in self.layers:\n            x = layer(x)\n        return x")))
+    assert "no weights to train" in text
+    assert "nn.ModuleList" in text
+
+
+def test_a_batch_of_one_that_a_norm_cannot_take_is_told(write: Write) -> None:
+    layers = "        self.norm = nn.BatchNorm1d(64)\n        self.fc = nn.Linear(64, 3)"
+    network = build(Choice(name=write(net(layers, "        return self.fc(self.norm(x.flatten(1)))"))), 1, (8, 8), 3)
+    check(network, (1, 8, 8), 3, batch=2)
+    with pytest.raises(BadModel, match=r"layer norm .* was given 1×64"):
+        check(network, (1, 8, 8), 3, batch=1)
+
+
+# ---- a file that cannot be built ----
+
+
+def test_a_constructor_that_raises_is_told_with_its_line(write: Write) -> None:
+    text = trial(write(net("        raise ValueError('width must be even')", "        return x")))
+    assert text.endswith("my_net.py:Net cannot be built: line 8: ValueError: width must be even.")
+
+
+def test_a_missing_argument_is_told(write: Write) -> None:
+    name = write(net("        self.fc = nn.Linear(64, labels)", "        return x", "self, labels"))
+    assert "missing 1 required positional argument: 'labels'" in trial(name)
+    assert "unexpected keyword argument 'depth'" in trial(name, labels=3, depth=2)
+
+
+def test_a_missing_class_is_guessed(write: Write) -> None:
+    name = write("class Network(nn.Module): pass\nclass Other: pass\n").replace(":Net", ":Netwrok")
+    text = trial(name)
+    assert "has no class 'Netwrok', did you mean Network? It has: Network." in text
+
+
+def test_a_syntax_error_is_told_with_its_line(write: Write) -> None:
+    text = trial(write("class Net(nn.Module:\n    pass\n"))
+    assert "my_net.py cannot be loaded: line 5: SyntaxError" in text
+
+
+def test_an_import_that_fails_is_told_with_its_line(write: Write) -> None:
+    text = trial(write("import a_package_that_is_not_there\n"))
+    assert "line 5: ModuleNotFoundError: No module named 'a_package_that_is_not_there'." in text
+
+
+def test_something_that_is_no_network_is_told(write: Write) -> None:
+    assert "gives a int; it must be an nn.Module" in trial(write("def Net():\n    return 3\n"))
+
+
+def test_a_missing_or_unreadable_file_is_told(tmp_path: Path) -> None:
+    assert "give it as path/to/file.py:ClassName" in trial(f"{tmp_path}/none.py:Net")
+    (tmp_path / "bytes.py").write_bytes(b"\xff\xfe")
+    assert "is no Python file in UTF-8" in trial(f"{tmp_path}/bytes.py:Net")
+
+
+def test_a_source_text_is_built_without_its_file() -> None:
+    source = HEAD + net("        self.fc = nn.Linear(64, classes)", "        return self.fc(x.flatten(1))", "self, classes")
+    network = build_from_source(source, "Net", "gone.py", {"channels": 1, "classes": 3, "space": (8, 8)}, {})
+    assert network(torch.zeros(2, 1, 8, 8)).shape == (2, 3)
