@@ -36,10 +36,8 @@ def trial(name: str, **options: object) -> str:
 
 
 def net(layers: str, forward: str, arguments: str = "self") -> str:
-    return "\n".join(
-        ["class Net(nn.Module):", f"    def __init__({arguments}):", "        super().__init__()", layers, ""]
-        + ["    def forward(self, x):", forward, ""]
-    )
+    start = f"class Net(nn.Module):\n    def __init__({arguments}):\n        super().__init__()\n{layers}\n\n"
+    return f"{start}    def forward(self, x):\n{forward}\n"
 
 
 # ---- what works ----

@@ -19,6 +19,10 @@ Threads = Annotated[int | None, Parameter(name="--threads", help="Processor thre
 Out = Annotated[
     Path | None, Parameter(name="--out", help="The run folder; default: runs/ and a name that follows from the recipe.")
 ]
+Track = Annotated[
+    list[str] | None,
+    Parameter(name="--track", negative="", help="Write the numbers for another program too: tensorboard or mlflow."),
+]
 TrustSource = Annotated[
     bool,
     Parameter(

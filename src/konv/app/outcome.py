@@ -2,13 +2,14 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from konv.app.session import Interrupted, watcher
+from konv.app.session import Interrupted, Several, watcher
 from konv.core.recipe import Recipe
 from konv.core.results import Prediction, Report
 
@@ -21,12 +22,15 @@ RESUME = {
 }
 
 
-def run_to_the_end(recipe: Recipe, out: Path | None, *, as_json: bool, quiet: bool, language: str | None) -> int:
+def run_to_the_end(
+    recipe: Recipe, out: Path | None, trackers: Sequence[str], *, as_json: bool, quiet: bool, language: str | None
+) -> int:
     """Trains, prints the final table or JSON and returns the exit code."""
+    from konv.app.trackers import watchers
     from konv.app.verbs import trained
 
     try:
-        finished = trained(recipe, out, None, watcher(quiet), language)
+        finished = trained(recipe, out, None, Several([watcher(quiet), *watchers(trackers)]), language)
     except Interrupted as stopped:
         print(f"konv: {stopped}", file=sys.stderr)
         return stopped.exit_code

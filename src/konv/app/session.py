@@ -2,10 +2,10 @@
 
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from konv.core.results import Epoch
 from konv.training.fit import Step
@@ -81,6 +81,27 @@ class Silent:
 
     def see(self, _: Record, /) -> None:
         return None
+
+
+class Several:
+    """Shows every record to each of several watchers, in their order."""
+
+    def __init__(self, watchers: Sequence[Watcher]) -> None:
+        self._watchers = watchers
+
+    def __enter__(self) -> "Several":
+        with ExitStack() as opened:
+            for watcher in self._watchers:
+                opened.enter_context(watcher)
+            self._opened = opened.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._opened.__exit__(*error)
+
+    def see(self, record: Record, /) -> None:
+        for watcher in self._watchers:
+            watcher.see(record)
 
 
 class Lines(Silent):

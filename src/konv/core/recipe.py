@@ -158,3 +158,14 @@ class Recipe(_Frozen):
         """Twelve hexadecimal digits that tell two recipes apart; device and threads do not count."""
         content = json.dumps(self.model_dump(exclude={"device", "threads"}), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+    def flat(self) -> dict[str, Any]:
+        """Returns every key with its value: `fit.epochs` and so on."""
+        return _flat(self.model_dump())
+
+
+def _flat(values: dict[str, Any], above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return flat

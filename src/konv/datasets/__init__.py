@@ -26,9 +26,11 @@ __all__ = [
     "split",
     "stratified",
     "summarize",
-    "take",
     "thumbnail",
 ]
+
+
+PART = 1024  # samples looked at together where all are looked at
 
 
 def load(options: DataOptions) -> Data:
@@ -50,11 +52,11 @@ def split(collection: Collection, options: DataOptions) -> Data:
     rest = np.arange(len(everything))
     if own_test is None:
         rest, held = stratified(everything.labels, options.test, options.split_seed)
-        sealed = SealedSamples(lambda: take(everything, held), len(held), tuple(everything.ids[i] for i in held))
+        sealed = SealedSamples(lambda: everything.take(held), len(held), tuple(everything.ids[i] for i in held))
     else:
         sealed = SealedSamples(lambda: own_test, len(own_test), own_test.ids)
     kept, held_out = stratified(everything.labels[rest], options.valid, options.split_seed)
-    train, valid = take(everything, rest[kept]), take(everything, rest[held_out])
+    train, valid = everything.take(rest[kept]), everything.take(rest[held_out])
     _check_classes(train, valid, collection, options.source)
     return Data(
         source=options.source,
@@ -87,29 +89,35 @@ def summarize(data: Data) -> DataSummary:
     )
 
 
-def take(samples: Samples, indices: np.ndarray) -> Samples:
-    """Returns the chosen samples, copied into memory."""
-    return Samples(samples.inputs[indices], samples.labels[indices], tuple(samples.ids[i] for i in indices))
-
-
 def view_of(train: Samples, resize: str) -> View:
     """Returns the View of these samples; mean and std per channel come from the training split alone."""
-    scale = 255.0 if train.inputs.dtype == np.uint8 else 1.0
-    channels = train.inputs.shape[1]
-    mean, std = zip(*(_mean_and_std(train.inputs[:, channel], scale) for channel in range(channels)), strict=True)
-    return View(space=train.shape[1:], channels=channels, resize=resize, mean=mean, std=std, scale=scale)
+    integer = train.base.dtype == np.uint8
+    mean, std = _byte_statistics(train) if integer else _float_statistics(train)
+    std = np.where(std > 0, std, 1.0)  # a channel that never changes stays as it is
+    scale = 255.0 if integer else 1.0
+    return View(
+        space=train.shape[1:], channels=train.shape[0], resize=resize, mean=mean.tolist(), std=std.tolist(), scale=scale
+    )
 
 
-def _mean_and_std(values: np.ndarray, scale: float) -> tuple[float, float]:
-    """Exact sums: a histogram for bytes (no float copy of the data), float64 sums for the rest."""
-    if values.dtype == np.uint8:
-        levels = np.arange(256) / scale
-        parts = np.array_split(values, max(1, len(values) // 8192))
-        counts = np.sum([np.bincount(part.ravel(), minlength=256) for part in parts], axis=0)
-        shares = counts / counts.sum()
-        mean = float(levels @ shares)
-        return mean, float(np.sqrt((levels - mean) ** 2 @ shares)) or 1.0
-    return float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64)) or 1.0
+def _byte_statistics(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
+    """Returns exact mean and std per channel, 1 = 255, from counts of the 256 values: no float copy of the data."""
+    counts = np.zeros((samples.shape[0], 256))
+    for part in samples.parts(PART):
+        counts += [np.bincount(part[:, channel].ravel(), minlength=256) for channel in range(part.shape[1])]
+    shares, levels = counts / counts.sum(axis=1, keepdims=True), np.arange(256) / 255
+    mean = shares @ levels
+    return mean, np.sqrt(((levels - mean[:, None]) ** 2 * shares).sum(axis=1))
+
+
+def _float_statistics(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
+    """Returns mean and std per channel, summed in float64 in two passes."""
+    axes = (0, *range(2, samples.base.ndim))
+    shape = (1, -1) + (1,) * (samples.base.ndim - 2)
+    size = len(samples) * np.prod(samples.shape[1:])
+    mean = sum(part.sum(axis=axes, dtype=np.float64) for part in samples.parts(PART)) / size
+    squares = (((part - mean.reshape(shape)) ** 2).sum(axis=axes, dtype=np.float64) for part in samples.parts(PART))
+    return mean, np.sqrt(sum(squares) / size)
 
 
 def _check(collection: Collection, source: str) -> None:

@@ -1,6 +1,6 @@
 """Samples, the sealed test split, and Data: what every source on this shelf becomes. No torch here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,19 +12,46 @@ from konv.core.view import View
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs (N, C, *space) of uint8 or float32, labels (N,) of int64 and one id per sample."""
+    """Inputs (N, C, *space) of uint8 or float32, labels (N,) of int64 and one id per sample.
 
-    inputs: NDArray[np.generic]
+    A part of a source shares the source's array, which may be memory-mapped, and names its rows in it; `inputs` copies
+    them out.
+    """
+
+    base: NDArray[np.generic]  # (M, C, *space)
     labels: NDArray[np.int64]
     ids: tuple[str, ...]
+    rows: NDArray[np.int64] = None  # type: ignore[assignment]  # (N,), every row of the base unless given
+
+    def __post_init__(self) -> None:
+        if self.rows is None:
+            object.__setattr__(self, "rows", np.arange(len(self.labels)))
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
+    def inputs(self) -> NDArray[np.generic]:
+        """The samples' inputs, (N, C, *space)."""
+        whole = len(self.rows) == len(self.base) and bool((self.rows == np.arange(len(self.base))).all())
+        return self.base if whole else self.base[self.rows]
+
+    def parts(self, size: int) -> Iterator[NDArray[np.generic]]:
+        """Yields the inputs in order, `size` samples at a time."""
+        return (self.base[self.rows[start : start + size]] for start in range(0, len(self), size))
+
+    def take(self, indices: NDArray[np.int64]) -> "Samples":
+        """Returns the chosen samples; no input is copied."""
+        return Samples(self.base, self.labels[indices], tuple(self.ids[i] for i in indices), self.rows[indices])
+
+    def relabelled(self, labels: NDArray[np.int64]) -> "Samples":
+        """Returns the same inputs under other labels."""
+        return Samples(self.base, labels, self.ids, self.rows)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one sample: (C, *space)."""
-        return tuple(self.inputs.shape[1:])
+        return tuple(self.base.shape[1:])
 
 
 class SealedSamples:

@@ -100,7 +100,7 @@ def _example(scored: Scored, index: int) -> Example:
         label=int(scored.samples.labels[index]),
         predicted=int(row.argmax()),
         confidence=float(row.max()),
-        thumbnail=base64.b64encode(thumbnail(scored.samples.inputs[index])).decode("ascii"),
+        thumbnail=base64.b64encode(thumbnail(scored.samples.base[scored.samples.rows[index]])).decode("ascii"),
     )
 
 
@@ -112,7 +112,7 @@ def match_classes(samples: Samples, theirs: tuple[str, ...], ours: tuple[str, ..
             f"{source} has classes this classifier was not trained on: {', '.join(unknown)}. It knows: {', '.join(ours)}."
         )
     table = np.array([ours.index(name) for name in theirs])
-    return Samples(samples.inputs, table[samples.labels], samples.ids)
+    return samples.relabelled(table[samples.labels])
 
 
 def _check_shape(classifier: Classifier, samples: Samples, source: str) -> None:

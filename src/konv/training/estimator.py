@@ -17,7 +17,7 @@ from konv.classifier import CHUNK, Classifier, normalised
 from konv.core.compose import check as check_recipe
 from konv.core.errors import BadData, BadModel, BadRecipe, UnknownName
 from konv.core.recipe import Choice, Fit, Recipe
-from konv.datasets import Samples, stratified, take, view_of
+from konv.datasets import Samples, stratified, view_of
 from konv.models import logits_of
 from konv.training.environment import choose_device
 from konv.training.fit import Batches, fit
@@ -136,7 +136,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
         training = validation = samples
         if self.validation_fraction:
             kept, held = stratified(samples.labels, recipe.data.valid, recipe.seed)
-            training, validation = take(samples, kept), take(samples, held)
+            training, validation = samples.take(kept), samples.take(held)
         recipe = _fitting_batches(recipe, len(training))
         device, view = choose_device(recipe.device), view_of(training, "crop")
         plan, network = prepare(recipe, training, view, len(self.classes_), device)

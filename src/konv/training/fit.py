@@ -19,7 +19,7 @@ from konv.training.augmentations import Augment
 from konv.training.objectives import Objective
 from konv.training.randomness import generator, order, seed_for
 from konv.training.schedules import Schedule
-from konv.training.state import State, Sums
+from konv.training.state import Progress, State, Sums
 
 CHUNK = 500  # samples per forward pass of a validation
 
@@ -51,20 +51,30 @@ class Step:
 
 @dataclass(frozen=True)
 class Batches:
-    """Samples as tensors on the device that trains: raw inputs (N, C, *space), labels (N,)."""
+    """Samples as tensors on the device that trains: raw inputs (M, C, *space), labels (N,), and which row each label has.
+
+    On the processor the inputs are those of the source, memory-mapped where it is large: nothing is copied but batches.
+    """
 
     inputs: Tensor
     labels: Tensor
+    rows: Tensor
 
     @classmethod
     def of(cls, samples: Samples, device: torch.device) -> "Batches":
-        return cls(torch.from_numpy(samples.inputs).to(device), torch.from_numpy(samples.labels).to(device))
+        labels = torch.from_numpy(samples.labels).to(device)
+        if device.type == "cpu":
+            return cls(torch.from_numpy(samples.base), labels, torch.from_numpy(samples.rows))
+        return cls(torch.from_numpy(samples.inputs).to(device), labels, torch.arange(len(labels), device=device))
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        return self.inputs.index_select(0, indices), self.labels.index_select(0, indices)
+        return self.inputs.index_select(0, self.rows[indices]), self.labels.index_select(0, indices)
+
+    def chunks(self, size: int) -> Iterator[Tensor]:
+        return (self.inputs.index_select(0, rows) for rows in self.rows.split(size))
 
 
 def steps_per_epoch(size: int, fit: Fit) -> int:
@@ -101,8 +111,6 @@ def _step(state: State, training: Batches, indices: Tensor, plan: Plan, total: i
     progress = state.progress
     inputs, labels = prepared(*training.take(indices), plan, progress.epoch, progress.step)
     rate = plan.schedule(progress.total_steps, progress.valid_losses)
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate
     loss, right, norm = _update(state, inputs, labels, plan, rate)
     if state.average is not None:
         state.average.update_parameters(state.network)
@@ -138,7 +146,7 @@ def _update(state: State, inputs: Tensor, labels: Tensor, plan: Plan, rate: floa
     """Does one update and returns loss, right answers and gradient norm; one that is not finite changes nothing."""
     network, fit = state.network.train(), plan.fit
     buffers = {buffer: buffer.clone() for buffer in network.buffers()}  # batch norm moves them in the forward pass
-    state.optimizer.zero_grad(set_to_none=True)
+    state.optimizer.zero_grad()
     with torch.autocast(inputs.device.type, torch.bfloat16, enabled=fit.precision == "bfloat16"):
         loss, logits = plan.objective(network, inputs, labels)
     value = loss.item()
@@ -149,8 +157,8 @@ def _update(state: State, inputs: Tensor, labels: Tensor, plan: Plan, rate: floa
     if not np.isfinite(norm):
         for buffer, before in buffers.items():
             buffer.copy_(before)
-        raise Diverged(_cause(state, inputs, value, rate))
-    state.optimizer.step()
+        raise Diverged(_cause(state.progress, inputs, value, rate, fit))
+    state.optimizer.step(rate)
     truth = labels.argmax(dim=1) if labels.ndim == 2 else labels
     return value, int((logits.argmax(dim=1) == truth).sum()), norm
 
@@ -162,16 +170,15 @@ def _gradient_norm(network: nn.Module, fit: Fit) -> float:
     return float(torch.nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None]))
 
 
-def _cause(state: State, inputs: Tensor, loss: float, rate: float) -> str:
+def _cause(progress: Progress, inputs: Tensor, loss: float, rate: float, fit: Fit) -> str:
     """Returns the sentence that says where training broke, why most likely, and what to do."""
-    progress = state.progress
     where = f"training stopped before update {progress.step + 1} of epoch {progress.epoch + 1}"
     if not torch.isfinite(inputs).all():
         return f"{where}: the inputs themselves hold values that are not finite; look at the data and at fit.augment."
     what = f"the loss is {loss}" if not np.isfinite(loss) else f"the loss is {loss:.4g} but its gradient is not finite"
     return (
         f"{where}: {what} at learning rate {rate:.3g}. The weights before it are kept. "
-        f"Try --set fit.learning_rate={state.optimizer.defaults['lr'] / 10:.2g} or --set fit.clip_norm=1."
+        f"Try --set fit.learning_rate={fit.learning_rate / 10:.2g} or --set fit.clip_norm=1."
     )
 
 
@@ -184,6 +191,7 @@ def _end_of_epoch(state: State, validation: Batches, plan: Plan) -> Epoch:
             f"training stopped after epoch {progress.epoch + 1}: its validation loss is {loss}. "
             f"Try --set fit.learning_rate={plan.fit.learning_rate / 10:.2g} or --set fit.clip_norm=1."
         )
+    rate = plan.schedule(progress.total_steps - 1, progress.valid_losses)
     progress.epoch += 1
     progress.step = 0
     progress.valid_losses.append(loss)
@@ -200,7 +208,7 @@ def _end_of_epoch(state: State, validation: Batches, plan: Plan) -> Epoch:
         accuracy=sums.right / sums.pictures,
         valid_loss=loss,
         valid_accuracy=accuracy,
-        learning_rate=state.optimizer.param_groups[0]["lr"],
+        learning_rate=rate,
         gradient_norm=sums.gradient_norm / sums.steps,
         seconds=seconds,
         pictures_per_second=sums.pictures / sums.seconds,
@@ -210,7 +218,7 @@ def _end_of_epoch(state: State, validation: Batches, plan: Plan) -> Epoch:
 def score(network: nn.Module, samples: Batches, plan: Plan) -> tuple[float, float]:
     """Returns (loss, accuracy) of a network in evaluation mode on all samples at once, not a mean of batch means."""
     with torch.inference_mode(), evaluating(network):
-        parts = [logits_of(network(laid_out(normalised(part, plan.view)))).float() for part in samples.inputs.split(CHUNK)]
+        parts = [logits_of(network(laid_out(normalised(part, plan.view)))).float() for part in samples.chunks(CHUNK)]
         logits = torch.cat(parts)
         loss, _ = plan.objective(nn.Identity(), logits, samples.labels)
     return loss.item(), float((logits.argmax(dim=1) == samples.labels).float().mean())

@@ -5,12 +5,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from konv.core.errors import BadRun
 from konv.core.recipe import Fit
-from konv.training.optimizers import make_optimizer
+from konv.training.optimizers import Optimizer
 
 Tensors = dict[str, Tensor]
 
@@ -47,7 +46,7 @@ class State:
 
     def __init__(self, network: nn.Module, fit: Fit) -> None:
         self.network = network
-        self.optimizer: Optimizer = make_optimizer(network, fit)
+        self.optimizer = Optimizer(network, fit)
         self.average = (
             AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(fit.weight_average), use_buffers=True)
             if fit.weight_average
@@ -71,8 +70,7 @@ class State:
         found = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         if self.average is not None:
             found |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
-        for index, slots in self.optimizer.state_dict()["state"].items():
-            found |= {f"optimizer.{index}.{name}": value for name, value in slots.items() if isinstance(value, Tensor)}
+        found |= {f"optimizer.{name}": value for name, value in self.optimizer.tensors()}
         return found | {f"best.{name}": value for name, value in self.best.items()}
 
     def facts(self) -> dict[str, Any]:
@@ -85,12 +83,12 @@ class State:
         groups = _by_prefix(tensors)
         try:
             self.network.load_state_dict(groups["network"])
+            self.optimizer.restore(groups["optimizer"])
             if self.average is not None:
                 self.average.load_state_dict(groups["average"])
         except (RuntimeError, KeyError) as error:
             first = str(error).strip().splitlines()[-1].strip()
             raise BadRun(f"the checkpoint does not fit this network: {first}") from None
-        self._restore_optimizer(groups.get("optimizer", {}))
         self.best = {name: value.to(self._device) for name, value in groups.get("best", {}).items()}
         best_loss = float("inf") if facts["best_loss"] is None else facts["best_loss"]
         self.progress = Progress(**{**facts, "best_loss": best_loss, "sums": Sums(**facts["sums"])})
@@ -98,19 +96,6 @@ class State:
     @property
     def _device(self) -> torch.device:
         return next(self.network.parameters()).device
-
-    def _restore_optimizer(self, tensors: Tensors) -> None:
-        """torch keeps the strides a tensor was saved with; fused kernels need those of the weight itself."""
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            index, _, key = name.partition(".")
-            slots.setdefault(int(index), {})[key] = value
-        whole = self.optimizer.state_dict()
-        self.optimizer.load_state_dict({"state": slots, "param_groups": whole["param_groups"]})
-        for weight, state in self.optimizer.state.items():
-            for key, value in state.items():
-                if isinstance(value, Tensor) and value.shape == weight.shape and weight.ndim:
-                    state[key] = torch.empty_like(weight, dtype=value.dtype, requires_grad=False).copy_(value)
 
 
 def _by_prefix(tensors: Tensors) -> dict[str, Tensors]:

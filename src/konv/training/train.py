@@ -103,16 +103,9 @@ def _open_or_create(folder: Path, recipe: Recipe, data: Data, environment: dict[
 
 
 def _difference(old: Recipe, new: Recipe) -> str:
-    theirs, ours = _flat(old.model_dump(exclude={"device", "threads"})), _flat(new.model_dump(exclude={"device", "threads"}))
-    keys = [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]
+    theirs, ours = old.flat(), new.flat()
+    keys = [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key) and key not in ("device", "threads")]
     return ", ".join(f"{key}: {theirs.get(key)} there, {ours.get(key)} here" for key in keys[:3])
-
-
-def _flat(values: dict[str, Any], above: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
-    return flat
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from konv.app.options import AsJson, Device, Language, Out, Quiet, Settings, Threads
+from konv.app.options import AsJson, Device, Language, Out, Quiet, Settings, Threads, Track
 
 
 def command(
@@ -19,6 +19,7 @@ def command(
     device: Device = None,
     threads: Threads = None,
     explain: Annotated[str | None, Parameter(help="Explain a recipe key, such as fit.momentum, and stop.")] = None,
+    track: Track = None,
     language: Language = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -33,16 +34,18 @@ def command(
     """
     from konv.core.compose import compose
     from konv.core.compose import explain as explained
+    from konv.core.shelves import TRACKERS
 
     if explain is not None:
         print(explained(explain))
         return 0
     given = [*(settings or []), *_placed(device=device, threads=threads)]
     checked = compose(source, model=model, file=recipe, settings=given)
+    trackers = [TRACKERS.find(name) for name in track or []]
 
     from konv.app.outcome import run_to_the_end
 
-    return run_to_the_end(checked, out, as_json=as_json, quiet=quiet, language=language)
+    return run_to_the_end(checked, out, trackers, as_json=as_json, quiet=quiet, language=language)
 
 
 def _placed(**values: object) -> list[str]:

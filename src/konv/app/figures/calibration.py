@@ -33,7 +33,7 @@ def _diagram(axes: Axes, bins: list[Bin], words: dict[str, str]) -> None:
     sure, right = [part.confidence for part in bins], [part.accuracy for part in bins]
     most = max((part.pictures for part in bins), default=1)
     for part in bins:
-        axes.vlines(part.confidence, *interval(part), color=INKS["train"], linewidth=1.3)
+        axes.vlines(part.confidence, *interval(part), color=INKS["heat-right"], linewidth=2.4)
     area = [16 + 130 * part.pictures / most for part in bins]
     axes.scatter(sure, right, s=area, color=INKS["valid"], edgecolor=INKS["paper"], linewidth=1.2, zorder=3)
     axes.set(xlim=(0, 1.03), ylim=(0, 1.03))

@@ -6,6 +6,8 @@ from konv.app.figures.curves import best_epoch
 from konv.app.report.words import Texts
 from konv.core.results import Epoch, Report
 
+MANY = 20  # classes
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -21,11 +23,7 @@ def facts(report: Report, history: list[Epoch], texts: Texts) -> list[Fact]:
     low, high = report.f1_macro_interval
     return [
         Fact(words["f1"], f"{report.f1_macro:.1%}", words["f1_why"].format(low=low, high=high)),
-        *(
-            Fact(words["top_k"].format(k=k), f"{share:.1%}", words["top_k_why"].format(k=k))
-            for k, share in report.top_k.items()
-            if k > 1
-        ),
+        *(Fact(words["top_k"].format(k=k), f"{share:.1%}", words["top_k_why"].format(k=k)) for k, share in _top_k(report)),
         Fact(words["parameters"], f"{report.parameters:,}", words["parameters_why"]),
         Fact(
             words["training"],
@@ -42,11 +40,17 @@ def facts(report: Report, history: list[Epoch], texts: Texts) -> list[Fact]:
     ]
 
 
+def _top_k(report: Report) -> list[tuple[int, float]]:
+    """Returns the one k that says something: the smallest for few classes, the largest for many."""
+    known = sorted((k, share) for k, share in report.top_k.items() if 1 < k < len(report.classes))
+    return known[-1:] if len(report.classes) > MANY else known[:1]
+
+
 def duration(seconds: float, units: Texts) -> str:
     """Returns a length of time with at most two units."""
     if seconds < 10:
         return str(units["seconds_short"].format(seconds=seconds))
-    if seconds < 60:
+    if seconds < 59.5:
         return str(units["seconds"].format(seconds=seconds))
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
