@@ -91,7 +91,7 @@ def _key_section(table: str) -> list[str]:
     for key in _keys(table):
         facts = _facts(key)
         unit = "" if facts["unit"] == "none" else facts["unit"]
-        rows.append((f"`{key}`", facts["meaning"], unit, facts["range"], f"`{facts['default']}`"))
+        rows.append((f"`{key}`", facts["meaning"], unit, facts["range"], _default(facts, "left out")))
     return [f"### {_heading(table)}", _table(("key", "meaning", "unit", "range", "default"), rows)]
 
 
@@ -102,9 +102,12 @@ def _key_section_ko(table: str, words: dict[str, Any]) -> list[str]:
         if key not in words["meaning"]:
             sys.exit(f"{KOREAN.name} has no meaning of {key}; add it.")
         unit = "" if facts["unit"] == "none" else words["unit"].get(facts["unit"], facts["unit"])
-        default = "없음" if facts["default"] == "left out" else f"`{facts['default']}`"
-        rows.append((f"`{key}`", words["meaning"][key], unit, _range_ko(facts["range"]), default))
+        rows.append((f"`{key}`", words["meaning"][key], unit, _range_ko(facts["range"]), _default(facts, "생략")))
     return [f"## {_heading(table)}", _table(("키", "뜻", "단위", "범위", "기본값"), rows)]
+
+
+def _default(facts: dict[str, str], nothing: str) -> str:
+    return nothing if facts["default"] == "left out" else f"`{facts['default']}`"
 
 
 def _heading(table: str) -> str:
@@ -112,15 +115,16 @@ def _heading(table: str) -> str:
 
 
 RANGE_KO = (  # the phrases of konv.core.options.allowed, longest first
+    (r"a name, or a table of a name and its options", "이름, 또는 이름과 옵션을 담은 표"),
     (r"one of ([^;]*?)(?= or a list|$)", r"다음 중 하나: \1"),
     (r"a list of: ", "목록. 각 항목은 "),
     (r"a whole number", "정수"),
     (r"a number", "수"),
     (r"a text", "문자열"),
-    (r"more than (\S+?)(?=,|$| or )", r"\1 초과"),
-    (r"less than (\S+?)(?=,|$| or )", r"\1 미만"),
-    (r"(\S+) or more", r"\1 이상"),
-    (r"(\S+) or less", r"\1 이하"),
+    (r"more than ([\d.,]*\d)", r"\1 초과"),
+    (r"less than ([\d.,]*\d)", r"\1 미만"),
+    (r"([\d.,]*\d) or more", r"\1 이상"),
+    (r"([\d.,]*\d) or less", r"\1 이하"),
     (r" or ", " 또는 "),
 )
 
@@ -142,7 +146,7 @@ def _command_section(name: str) -> list[str]:
     command = make_app()[name]
     found = [
         (f"`{' '.join(argument.names)}`", _kind(argument), " ".join((argument.parameter.help or "").split()))
-        for argument in command.assemble_argument_collection()
+        for argument in command.assemble_argument_collection(parse_docstring=True)
     ]
     return [f"### `konv {name}`", str(command.help).strip(), _table(("argument", "value", "what it does"), found)]
 
@@ -154,7 +158,7 @@ def _kind(argument: Any) -> str:
         return "flag"
     if get_origin(hints[0]) is Literal:
         return " ".join(f"`{value}`" for value in get_args(hints[0]))
-    word = {int: "a whole number", Path: "a path", list[str]: "`KEY=VALUE`"}.get(hints[0], "a text")
+    word = {int: "a whole number", Path: "a path", list[str]: "a text, repeatable"}.get(hints[0], "a text")
     needed = ", needed" if argument.required else ""
     return f"{word}{needed}" if not isinstance(default, Path) else f"{word}; `{default}` when left out"
 

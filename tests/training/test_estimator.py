@@ -21,10 +21,9 @@ QUICK = {"epochs": 2, "random_state": 0}
 class OnPictures(ConvClassifier):
     """scikit-learn's checks know tables only: here each table row is repeated into an 8×8 picture for `plain`."""
 
-    def _inputs(self, X):
-        if X.ndim == 2:
-            X = np.resize(X.T, (64, len(X))).T.reshape(-1, 8, 8)
-        return super()._inputs(X)
+    def _inputs(self, rows):
+        pictures = np.resize(rows.T, (64, len(rows))).T.reshape(-1, 8, 8) if rows.ndim == 2 else rows
+        return super()._inputs(pictures)
 
 
 def expected_failures(estimator):

@@ -122,6 +122,7 @@ def _step(state: State, training: Batches, indices: Tensor, plan: Plan, total: i
     sums.pictures += len(indices)
     sums.gradient_norm += norm
     sums.steps += 1
+    sums.learning_rate = rate
     sums.seconds += perf_counter() - start
     means = sums.loss / sums.pictures, sums.right / sums.pictures
     return Step(progress.epoch + 1, progress.step, total, *means, rate, sums.pictures / sums.seconds)
@@ -191,7 +192,6 @@ def _end_of_epoch(state: State, validation: Batches, plan: Plan) -> Epoch:
             f"training stopped after epoch {progress.epoch + 1}: its validation loss is {loss}. "
             f"Try --set fit.learning_rate={plan.fit.learning_rate / 10:.2g} or --set fit.clip_norm=1."
         )
-    rate = plan.schedule(progress.total_steps - 1, progress.valid_losses)
     progress.epoch += 1
     progress.step = 0
     progress.valid_losses.append(loss)
@@ -208,7 +208,7 @@ def _end_of_epoch(state: State, validation: Batches, plan: Plan) -> Epoch:
         accuracy=sums.right / sums.pictures,
         valid_loss=loss,
         valid_accuracy=accuracy,
-        learning_rate=rate,
+        learning_rate=sums.learning_rate,
         gradient_norm=sums.gradient_norm / sums.steps,
         seconds=seconds,
         pictures_per_second=sums.pictures / sums.seconds,

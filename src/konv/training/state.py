@@ -23,6 +23,7 @@ class Sums:
     pictures: int = 0
     gradient_norm: float = 0.0
     steps: int = 0
+    learning_rate: float = 0.0  # of the last step
     seconds: float = 0.0
 
 
