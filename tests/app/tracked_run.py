@@ -22,7 +22,7 @@ def finished_run(folder: Path) -> Run:
 def records(run: Run, *, done: int = 0, stop: int = EPOCHS) -> Iterator[Record]:
     """What a training yields that had finished `done` epochs; with `stop` before the last it is cut off there."""
     history = run.history
-    run.cut_history(done)
+    run.write_history(history[:done])
     data = load(DataOptions.model_validate({"source": "shapes", "pictures": 60}))
     yield Started(run, run.recipe, data, 10, "cpu", 1, done, ())
     for epoch in history[done:stop]:

@@ -129,20 +129,19 @@ def test_runs_are_listed_by_name(tmp_path: Path) -> None:
 # ---- history ----
 
 
-def test_history_is_cut_to_what_a_checkpoint_counts(run: Run) -> None:
+def test_history_is_made_what_a_checkpoint_holds(run: Run) -> None:
     for number in (1, 2, 3):
         run.record_epoch(epoch(number))
-    run.cut_history(2)
+    run.write_history([epoch(1), epoch(2)])
     assert run.history == [epoch(1), epoch(2)]
     run.record_epoch(epoch(3))
     assert run.history == [epoch(1), epoch(2), epoch(3)]
 
 
-def test_a_torn_last_row_is_cut_away(run: Run) -> None:
+def test_a_torn_last_row_does_not_count(run: Run) -> None:
     run.record_epoch(epoch(1))
     with open(run.path / "history.jsonl", "a", encoding="utf-8") as stream:
         stream.write('{"epoch": 2, "st')
-    run.cut_history(1)
     assert run.history == [epoch(1)]
 
 

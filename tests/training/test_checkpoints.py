@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from konv.core.errors import BadRun
+from konv.core.files import clear_temporaries
 from konv.core.recipe import Fit
-from konv.training.checkpoints import clear_temporaries, commit, latest
+from konv.core.results import Epoch
+from konv.training.checkpoints import commit, latest
 from konv.training.state import State
 
 
@@ -61,7 +63,8 @@ def copy(two: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("fit", [{}, {"weight_average": 0.9}, {"optimizer": "momentum"}, {"optimizer": "sgd"}], ids=str)
 def test_a_state_comes_back_bit_for_bit(tmp_path: Path, fit: dict[str, Any]) -> None:
     state, fresh = trained(4, **fit), trained(0, **fit)
-    state.progress.valid_losses = [0.1 + 0.2, 1e-300]
+    numbers = dict.fromkeys(Epoch.model_fields, 1)
+    state.progress.history = [Epoch(**{**numbers, "valid_loss": 0.1 + 0.2, "loss": 1e-300})]
     place = commit(tmp_path / "checkpoints", state)
     assert place.name == "00000004"
     found = latest(tmp_path / "checkpoints")

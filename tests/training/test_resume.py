@@ -143,10 +143,12 @@ def test_a_checkpoint_inside_an_epoch_is_written_when_time_has_passed(
     toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("konv.training.train.CHECKPOINT_SECONDS", -1.0)
+    written = []
+    monkeypatch.setattr("konv.training.checkpoints.write", lambda _, snapshot: written.append(snapshot.step))
     records = stream(toy(), out=tmp_path / "run")
-    next(records), next(records)
-    assert [place.name for place in (tmp_path / "run" / "checkpoints").iterdir()] == ["00000001"]
+    next(records), next(records), next(records)
     records.close()
+    assert written == [1, 2, 2], "after each update, and once more when the stream is closed"
 
 
 # ---- the machine dies ----

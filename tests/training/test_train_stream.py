@@ -148,6 +148,15 @@ def test_an_own_network_trains_like_any_other_and_can_be_taken_up_from_anywhere(
     assert Classifier.load(run.path).network.fc.in_features == 12
 
 
+def test_an_own_network_may_flatten_with_view(toy: Toy, tmp_path: Path) -> None:
+    """As course code does; features with the channels last in memory would refuse it."""
+    text = NET.replace("nn.Flatten()", "nn.Identity()").replace(
+        "return self.fc(self.body(x))", "x = self.body(x)\n        return self.fc(x.view(x.size(0), -1))"
+    )
+    (tmp_path / "my_net.py").write_text(text, encoding="utf-8")
+    assert finish(toy(model=f"{tmp_path}/my_net.py:Net"), tmp_path / "run").report.pictures == 16
+
+
 # ---- what cannot be trained ----
 
 

@@ -8,13 +8,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from konv.core.failpoints import reached
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file so that after a power cut the old or the new content is there, never a mixture."""
+    whole = memoryview(content)
     with replacing(path) as temporary, open(temporary, "wb") as stream:
-        stream.write(content)
+        reached("file.opened")
+        stream.write(whole[: len(whole) // 2])
+        reached("file.half")
+        stream.write(whole[len(whole) // 2 :])
+        reached("file.written")
         stream.flush()
         os.fsync(stream.fileno())
+        reached("file.flushed")
 
 
 def write_text(path: Path, content: str) -> None:
@@ -32,6 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+        reached("file.renamed")
     except BaseException:
         with suppress(FileNotFoundError):
             temporary.unlink()
@@ -46,13 +55,25 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     shutil.rmtree(temporary, ignore_errors=True)  # left by a process that was killed
     temporary.mkdir()
     try:
+        reached("folder.made")
         yield temporary
         sync_folder(temporary)
+        reached("folder.filled")
         os.rename(temporary, path)
+        reached("folder.renamed")
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     sync_folder(path.parent)
+
+
+def clear_temporaries(folder: Path) -> None:
+    """Removes what killed writers left below a folder."""
+    for left in sorted(folder.rglob(".*.tmp")):
+        if left.is_dir():
+            shutil.rmtree(left)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

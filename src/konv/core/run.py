@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from konv.core import compose
 from konv.core.errors import BadRun
+from konv.core.failpoints import reached
 from konv.core.files import replacing_folder, write_json, write_text
 from konv.core.recipe import Recipe
 from konv.core.results import Epoch, Example, Report
@@ -113,11 +114,9 @@ class Run:
     def history(self) -> list[Epoch]:
         """The finished epochs, oldest first."""
         path = self.path / "history.jsonl"
-        return [self._result(Epoch, self._parsed(line, path)) for line in self._history_lines()]
-
-    def _history_lines(self) -> list[str]:
-        path = self.path / "history.jsonl"
-        return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        whole = text.split("\n")[:-1]  # a row torn by a kill has no line end yet
+        return [self._result(Epoch, self._parsed(line, path)) for line in whole]
 
     @property
     def examples(self) -> list[Example]:
@@ -134,13 +133,16 @@ class Run:
     def record_epoch(self, epoch: Epoch) -> None:
         """Adds one row to history.jsonl."""
         with open(self.path / "history.jsonl", "a", encoding="utf-8") as stream:
-            stream.write(epoch.model_dump_json() + "\n")
+            row = epoch.model_dump_json() + "\n"
+            reached("history.before")
+            stream.write(row[: len(row) // 2])
             stream.flush()
-            os.fsync(stream.fileno())  # a checkpoint that counts this epoch may follow
+            reached("history.half")
+            stream.write(row[len(row) // 2 :])
 
-    def cut_history(self, epochs: int) -> None:
-        """Keeps the first rows only, so that nothing after a checkpoint stands there twice; a torn last row goes too."""
-        write_text(self.path / "history.jsonl", "".join(f"{line}\n" for line in self._history_lines()[:epochs]))
+    def write_history(self, epochs: Sequence[Epoch]) -> None:
+        """Makes history.jsonl hold these rows and no others: those of a checkpoint, so that none is doubled, torn or lost."""
+        write_text(self.path / "history.jsonl", "".join(epoch.model_dump_json() + "\n" for epoch in epochs))
 
     def require_same_data(self, fingerprint: str) -> None:
         """Raises BadRun where the data is not what this run was trained on."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from konv.core.errors import BadModel
@@ -19,7 +20,12 @@ def is_own(model: Choice) -> bool:
 
 
 def build(model: Choice, channels: int, space: tuple[int, ...], classes: int) -> nn.Module:
-    """Returns the untrained network (N, C, *space) → (N, K); raises BadModel where the input does not fit it."""
+    """Returns the untrained network (N, C, *space) → (N, K); raises BadModel where the input does not fit it, and
+    BadRecipe for an option the model does not have.
+
+    Kernels for pictures lie with the channels last in memory, which is up to four times as fast on a processor. A person's
+    own network stays as it was made: `x.view(len(x), -1)` in its forward would fail on features of that layout.
+    """
     if is_own(model):
         path, wanted, source = read_source(model.name)
         return build_from_source(
@@ -29,7 +35,8 @@ def build(model: Choice, channels: int, space: tuple[int, ...], classes: int) ->
     if min(space) < minimum:
         size = "×".join(map(str, space))
         raise BadModel(f"{model.name} needs inputs of at least {minimum} per side; these are {size}. Take larger ones, or mlp.")
-    network: Any = MODELS.take(model.name).build(channels, space, classes, **model.options)
+    options = MODELS.check_options(model.name, model.options, "model")
+    network: Any = MODELS.take(model.name).build(channels, space, classes, **options)
     if not isinstance(network, nn.Module):
         raise BadModel(f"{model.name} gave a {type(network).__name__} instead of a network.")
-    return network
+    return network.to(memory_format=torch.channels_last) if len(space) == 2 else network

@@ -7,14 +7,19 @@ former. Its name, not a clock, orders it.
 import hashlib
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import safetensors
+import torch
 from safetensors.torch import load as tensors_from
 from safetensors.torch import save as to_bytes
+from torch import Tensor
 
 from konv.core.errors import BadRun
+from konv.core.failpoints import reached
 from konv.core.files import replacing_folder, write_bytes
 from konv.training.state import State, Tensors
 
@@ -22,22 +27,83 @@ FORMAT = 1
 KEPT = 2  # checkpoints that stay: the newest, and the one before it should the newest turn out damaged
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """A copy of the state in main memory, which training does not touch any more."""
+
+    step: int
+    tensors: Tensors
+    facts: dict[str, Any]
+
+    @classmethod
+    def of(cls, state: State) -> "Snapshot":
+        copies = {name: _copied(value) for name, value in state.tensors().items()}
+        return cls(state.progress.total_steps, copies, state.facts())
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    return torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor.detach())
+
+
+class Writer:
+    """Commits checkpoints on a thread of its own, one after the other, while training goes on.
+
+    An error of the thread is raised by the next call; the checkpoint before it is intact.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._thread: Thread | None = None
+        self._error: BaseException | None = None
+
+    def submit(self, state: State) -> None:
+        """Copies the state and hands it to the thread, waiting for the one before it."""
+        snapshot = Snapshot.of(state)
+        self.wait()
+        self._thread = Thread(target=self._run, args=(snapshot,), name="konv-checkpoint")
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Returns when nothing is under way; raises what went wrong."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def _run(self, snapshot: Snapshot) -> None:
+        try:
+            write(self._folder, snapshot)
+        except BaseException as error:  # handed to the training thread, which raises it
+            self._error = error
+
+
 def commit(folder: Path, state: State) -> Path:
     """Writes the state as the newest checkpoint of a folder and returns its place; raises BadRun where the disk refuses."""
-    content = to_bytes({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.tensors().items()})
-    facts = {"format": FORMAT, "sha256": hashlib.sha256(content).hexdigest(), "facts": state.facts()}
+    return write(folder, Snapshot.of(state))
+
+
+def write(folder: Path, snapshot: Snapshot) -> Path:
+    """Writes a snapshot as the newest checkpoint of a folder, then removes those no longer needed."""
+    content = to_bytes(snapshot.tensors)
+    facts = {"format": FORMAT, "sha256": hashlib.sha256(content).hexdigest(), "facts": snapshot.facts}
     facts["facts_sha256"] = _facts_digest(facts["facts"])
-    final = folder / f"{state.progress.total_steps:08d}"
+    final = folder / f"{snapshot.step:08d}"
     try:
         folder.mkdir(exist_ok=True)
-        if final.exists():  # a damaged one of the same step, passed over before
+        if final.exists():  # the same step before: a damaged one that was passed over, or the same content
             shutil.rmtree(final)
         with replacing_folder(final) as temporary:
             write_bytes(temporary / "state.safetensors", content)
             write_bytes(temporary / "state.json", json.dumps(facts).encode("utf-8"))
+        reached("prune.before")
+        _prune(folder, final)
     except OSError as error:
-        raise BadRun(f"the checkpoint {final} could not be written: {error.strerror}; the one before it is intact.") from error
-    _prune(folder, final)
+        raise BadRun(
+            f"the checkpoint {final} could not be written: {error.strerror}; the one before it is intact. "
+            "Make room, then run the same command again."
+        ) from error
     return final
 
 
@@ -57,12 +123,6 @@ def latest(folder: Path) -> tuple[Tensors, dict[str, Any], list[str]] | None:
     if passed:
         raise BadRun(f"no checkpoint in {folder} can be used: {'; '.join(passed)}")
     return None
-
-
-def clear_temporaries(folder: Path) -> None:
-    """Removes what an interrupted commit left behind."""
-    for left in folder.glob(".*.tmp"):
-        shutil.rmtree(left)
 
 
 def _places(folder: Path) -> list[Path]:

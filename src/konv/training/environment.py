@@ -17,6 +17,7 @@ def describe(device: torch.device) -> dict[str, Any]:
     found = {name: _version(name) for name in PACKAGES}
     return {
         **{name: value for name, value in found.items() if value},
+        "torch": torch.__version__,  # with the kind of build: the +cpu and +cu132 ones compute differently
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),

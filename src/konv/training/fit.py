@@ -132,15 +132,10 @@ def prepared(inputs: Tensor, labels: Tensor, plan: Plan, epoch: int, step: int, 
     """Returns the batch as the network gets it: scaled, augmented, standardised; seeds dropout for this step."""
     torch.manual_seed(seed_for("dropout", plan.seed, epoch, step, rank))
     if plan.augment is None:
-        return laid_out(normalised(inputs, plan.view)), labels
+        return normalised(inputs, plan.view), labels
     draws = generator("augment", plan.seed, epoch, step, rank, inputs.device)
     values, labels = plan.augment(scaled(inputs, plan.view), labels, draws)
-    return laid_out(standardised(values, plan.view)), labels
-
-
-def laid_out(inputs: Tensor) -> Tensor:
-    """Pictures with the channels last in memory, which convolutions on a processor run faster."""
-    return inputs.contiguous(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
+    return standardised(values, plan.view), labels
 
 
 def _update(state: State, inputs: Tensor, labels: Tensor, plan: Plan, rate: float) -> tuple[float, int, float]:
@@ -194,14 +189,13 @@ def _end_of_epoch(state: State, validation: Batches, plan: Plan) -> Epoch:
         )
     progress.epoch += 1
     progress.step = 0
-    progress.valid_losses.append(loss)
     if (accuracy, -loss) > (progress.best_accuracy, -progress.best_loss):
         progress.best_epoch, progress.best_accuracy, progress.best_loss = progress.epoch, accuracy, loss
         state.keep_best()
     seconds = sums.seconds + perf_counter() - start
     progress.seconds += seconds
     progress.sums = Sums()
-    return Epoch(
+    record = Epoch(
         epoch=progress.epoch,
         step=progress.total_steps,
         loss=sums.loss / sums.pictures,
@@ -213,12 +207,14 @@ def _end_of_epoch(state: State, validation: Batches, plan: Plan) -> Epoch:
         seconds=seconds,
         pictures_per_second=sums.pictures / sums.seconds,
     )
+    progress.history.append(record)
+    return record
 
 
 def score(network: nn.Module, samples: Batches, plan: Plan) -> tuple[float, float]:
     """Returns (loss, accuracy) of a network in evaluation mode on all samples at once, not a mean of batch means."""
     with torch.inference_mode(), evaluating(network):
-        parts = [logits_of(network(laid_out(normalised(part, plan.view)))).float() for part in samples.chunks(CHUNK)]
+        parts = [logits_of(network(normalised(part, plan.view))).float() for part in samples.chunks(CHUNK)]
         logits = torch.cat(parts)
         loss, _ = plan.objective(nn.Identity(), logits, samples.labels)
     return loss.item(), float((logits.argmax(dim=1) == samples.labels).float().mean())

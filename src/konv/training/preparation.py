@@ -42,8 +42,7 @@ def prepare(recipe: Recipe, training: Samples, view: View, classes: int, device:
         objective=make_objective(fit, training.labels, classes, device),
         schedule=make_schedule(fit, steps_per_epoch(len(training), fit)),
     )
-    network.to(device)
-    return plan, network.to(memory_format=torch.channels_last) if len(view.space) == 2 else network
+    return plan, network.to(device)
 
 
 def conclude(recipe: Recipe, state: State, classes: tuple[str, ...], view: View) -> Classifier:

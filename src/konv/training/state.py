@@ -1,6 +1,6 @@
 """State: all that a training holds between two steps; it goes into a checkpoint and comes back bit for bit."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from konv.core.errors import BadRun
 from konv.core.recipe import Fit
+from konv.core.results import Epoch
 from konv.training.optimizers import Optimizer
 
 Tensors = dict[str, Tensor]
@@ -35,11 +36,27 @@ class Progress:
     step: int = 0  # finished steps of the epoch under way
     total_steps: int = 0
     seconds: float = 0.0  # spent in finished epochs
-    valid_losses: list[float] = field(default_factory=list)
+    history: list[Epoch] = field(default_factory=list)
     best_epoch: int = 0
     best_accuracy: float = -1.0
     best_loss: float = float("inf")
     sums: Sums = field(default_factory=Sums)
+
+    @property
+    def valid_losses(self) -> list[float]:
+        return [epoch.valid_loss for epoch in self.history]
+
+    def facts(self) -> dict[str, Any]:
+        """Returns everything as JSON can hold it."""
+        best_loss = None if self.best_loss == float("inf") else self.best_loss
+        rows = [epoch.model_dump() for epoch in self.history]
+        return {**vars(self), "best_loss": best_loss, "history": rows, "sums": dict(vars(self.sums))}
+
+    @classmethod
+    def of(cls, facts: dict[str, Any]) -> "Progress":
+        best_loss = float("inf") if facts["best_loss"] is None else facts["best_loss"]
+        history = [Epoch(**row) for row in facts["history"]]
+        return cls(**{**facts, "best_loss": best_loss, "history": history, "sums": Sums(**facts["sums"])})
 
 
 class State:
@@ -75,9 +92,7 @@ class State:
         return found | {f"best.{name}": value for name, value in self.best.items()}
 
     def facts(self) -> dict[str, Any]:
-        facts = asdict(self.progress)
-        facts["best_loss"] = None if self.progress.best_loss == float("inf") else self.progress.best_loss
-        return facts
+        return self.progress.facts()
 
     def restore(self, tensors: Tensors, facts: dict[str, Any]) -> None:
         """Takes over what `tensors` and `facts` gave; raises BadRun where they belong to another network."""
@@ -91,8 +106,7 @@ class State:
             first = str(error).strip().splitlines()[-1].strip()
             raise BadRun(f"the checkpoint does not fit this network: {first}") from None
         self.best = {name: value.to(self._device) for name, value in groups.get("best", {}).items()}
-        best_loss = float("inf") if facts["best_loss"] is None else facts["best_loss"]
-        self.progress = Progress(**{**facts, "best_loss": best_loss, "sums": Sums(**facts["sums"])})
+        self.progress = Progress.of(facts)
 
     @property
     def _device(self) -> torch.device:

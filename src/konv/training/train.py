@@ -13,7 +13,7 @@ import torch
 from konv import datasets, models
 from konv.core.compose import check, shelf_of
 from konv.core.errors import BadRun, Diverged
-from konv.core.files import replacing
+from konv.core.files import clear_temporaries, replacing
 from konv.core.recipe import Recipe
 from konv.core.results import Epoch, Report
 from konv.core.run import Run
@@ -125,13 +125,13 @@ def _threads(wanted: int) -> Iterator[None]:
 def _train(
     run: Run, recipe: Recipe, data: Data, plan: Plan, state: State, notes: list[str], device: torch.device
 ) -> Iterator[Record]:
-    checkpoints.clear_temporaries(run.checkpoints)
+    clear_temporaries(run.path)
     found = checkpoints.latest(run.checkpoints)
     if found is not None:
         tensors, facts, passed = found
         state.restore(tensors, facts)
         notes = [*notes, *(f"passed over a damaged checkpoint, {cause}" for cause in passed)]
-    run.cut_history(state.progress.epoch)
+    run.write_history(state.progress.history)
     resumed_at = state.progress.total_steps
     parameters = sum(weight.numel() for weight in state.network.parameters())
     yield Started(run, recipe, data, parameters, device.type, torch.get_num_threads(), resumed_at, tuple(notes))
@@ -144,17 +144,20 @@ def _train(
 
 def _saved_on_the_way(run: Run, state: State, records: Iterator[Step | Epoch]) -> Iterator[Step | Epoch]:
     """Passes records on; saves after each epoch, every 30 seconds, and when the stream is closed or training diverges."""
+    writer = checkpoints.Writer(run.checkpoints)
     saved_at = monotonic()
     try:
         for record in records:
             if isinstance(record, Epoch):
                 run.record_epoch(record)
             if isinstance(record, Epoch) or monotonic() - saved_at > CHECKPOINT_SECONDS:
-                checkpoints.commit(run.checkpoints, state)
+                writer.submit(state)
                 saved_at = monotonic()
             yield record
+        writer.wait()
     except (GeneratorExit, Diverged):
-        checkpoints.commit(run.checkpoints, state)
+        writer.submit(state)
+        writer.wait()
         raise
 
 
