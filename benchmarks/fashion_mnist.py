@@ -65,7 +65,8 @@ def _unpack(raw: Path) -> None:
 def _pair(folder: Path, epochs: int, seed: int) -> tuple[Outcome, Outcome]:
     script = [sys.executable, str(HERE / "straightforward.py"), str(folder), str(epochs), str(seed)]
     out = folder / f"run{seed}"
-    konv = [sys.executable, "-m", "konv", "train", "fashion-mnist", "--set", f"seed={seed}", "--out", str(out), "--json", "--quiet"]
+    konv = [sys.executable, "-m", "konv", "train", "fashion-mnist", "--json", "--quiet"]
+    konv += ["--set", f"seed={seed}", "--out", str(out)]
     first, second = _measured(script), _measured(konv)
     print(f"pair {seed + 1}: A {first}\n        B {second}", file=sys.stderr)
     return first, second

@@ -1,5 +1,7 @@
 """Metrics equal scikit-learn's and torchmetrics'; intervals cover what they claim."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -90,7 +92,7 @@ def test_the_calibration_error_is_torchmetrics(seed: int, sharpness: float) -> N
     assert error == pytest.approx(float(wanted), abs=1e-6)
     assert sum(part.pictures for part in bins) == len(labels)
     assert error == pytest.approx(sum(part.pictures * abs(part.accuracy - part.confidence) for part in bins) / len(labels))
-    assert all(left.confidence < right.confidence for left, right in zip(bins, bins[1:], strict=False))
+    assert all(left.confidence < right.confidence for left, right in pairwise(bins))
 
 
 def test_calibration_at_its_ends() -> None:

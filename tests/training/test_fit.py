@@ -238,6 +238,14 @@ def test_a_long_gradient_is_shortened_to_clip_norm() -> None:
     assert record.gradient_norm > 0.5  # told as it was before it was shortened
 
 
+def test_a_network_handed_over_in_evaluation_mode_is_trained_in_training_mode(toy: Any, lay_out: Any) -> None:
+    table = lay_out(toy(model={"name": "plain", "width": 2, "head": 4}))
+    table.state.network.eval()
+    before = copies(table.state.network)
+    next(steps(*table.parts))
+    assert not torch.equal(table.state.network.norm1.running_mean, before["norm1.running_mean"])
+
+
 def test_validation_leaves_mode_and_buffers_as_they_were(toy: Any, lay_out: Any) -> None:
     table = lay_out(toy(model={"name": "plain", "width": 2, "head": 4}))
     table.state.network.train()

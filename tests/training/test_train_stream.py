@@ -124,13 +124,14 @@ def test_a_second_training_in_the_same_folder_is_refused_while_the_first_runs(to
     finish(toy(), tmp_path / "run")
 
 
-def test_the_folder_follows_from_the_recipe(toy: Toy, in_tmp: Path) -> None:
+def test_the_folder_follows_from_recipe_and_data(toy: Toy, in_tmp: Path) -> None:
     recipe = toy()
     *_, last = stream(recipe)
-    assert last.run.path == in_tmp / default_folder(recipe)
-    assert default_folder(recipe).parts[0] == "runs"
-    assert default_folder(recipe).name.startswith("shapes-mlp-")
-    assert default_folder(toy(seed=1)) != default_folder(recipe)
+    folder = default_folder(recipe, last.run.split["fingerprint"])
+    assert last.run.path == in_tmp / folder
+    assert folder.parts[0] == "runs"
+    assert folder.name.startswith("shapes-mlp-")
+    assert len({folder, default_folder(toy(seed=1), "a"), default_folder(recipe, "a"), default_folder(recipe, "b")}) == 4
 
 
 def test_an_own_network_trains_like_any_other_and_can_be_taken_up_from_anywhere(
@@ -141,11 +142,16 @@ def test_an_own_network_trains_like_any_other_and_can_be_taken_up_from_anywhere(
     run = finish(recipe, in_tmp / "run").run
     assert run.recipe.model == Choice(name=f"{in_tmp / 'my_net.py'}:Net", width=3)
     assert (run.classifier / "network.py").read_text(encoding="utf-8") == NET
-    assert default_folder(recipe).name.startswith("shapes-Net-")
+    before = default_folder(recipe, "")
+    assert before.name.startswith("shapes-Net-")
     (in_tmp / "elsewhere").mkdir()
     monkeypatch.chdir(in_tmp / "elsewhere")
     assert finish(run.recipe, run.path).resumed
     assert Classifier.load(run.path).network.fc.in_features == 12
+    (in_tmp / "my_net.py").write_text(f"{NET}# edited\n", encoding="utf-8")
+    assert default_folder(run.recipe, "").name != before.name, "an edited network is never answered with an old result"
+    with pytest.raises(BadRun, match=r"my_net\.py:Net has changed since"):
+        finish(run.recipe, run.path)
 
 
 def test_an_own_network_may_flatten_with_view(toy: Toy, tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from konv.training.fit import Step
 from konv.training.train import Finished, Record, Started
 
 
+WIDE = 110  # columns that a whole epoch line needs
+
+
 class Interrupted(Exception):
     """A signal asked the training to stop; its checkpoint is written."""
 
@@ -156,7 +159,9 @@ class Live(Silent):
                 numbers=f"loss {record.loss:.3f}  acc {record.accuracy:.1%}  {_thousands(record.pictures_per_second)}/s",
             )
         if isinstance(record, Epoch):
-            self._progress.console.print(epoch_line(record), highlight=False, soft_wrap=True)
+            width = self._progress.console.width
+            line = epoch_line(record) if width >= WIDE else short_epoch_line(record)
+            self._progress.console.print(line, highlight=False, soft_wrap=True)
 
 
 def watcher(quiet: bool) -> Watcher:
@@ -172,7 +177,7 @@ def opening(record: Started) -> list[str]:
     sizes = f"{len(data.train):,} train, {len(data.valid):,} valid, {len(data.test):,} test (sealed)"
     lines = [
         f"data   {recipe.data.source}: {sizes}; {len(data.classes)} classes of {data.view}",
-        f"model  {recipe.model.name}: {record.parameters:,} parameters on {record.device}, {record.threads} threads",
+        f"model  {recipe.model.name}: {record.parameters:,} parameters on {record.device}, threads: {record.threads}",
         f"run    {record.run.path}",
     ]
     if record.resumed_at and not record.run.finished:
@@ -182,10 +187,15 @@ def opening(record: Started) -> list[str]:
 
 def epoch_line(epoch: Epoch) -> str:
     return (
-        f"epoch {epoch.epoch:>3}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:6.2%}  "
-        f"valid loss {epoch.valid_loss:.4f}  accuracy {epoch.valid_accuracy:6.2%}  "
+        f"epoch {epoch.epoch:>3}  loss {epoch.loss:.4f}  accuracy {epoch.accuracy:7.2%}  "
+        f"valid loss {epoch.valid_loss:.4f}  accuracy {epoch.valid_accuracy:7.2%}  "
         f"{_thousands(epoch.pictures_per_second):>6} pictures/s  {epoch.seconds:.1f} s"
     )
+
+
+def short_epoch_line(epoch: Epoch) -> str:
+    """The same without words, for a small terminal: loss and accuracy in training, then in validation."""
+    return f"{epoch.epoch:>3}  train {epoch.loss:.4f} {epoch.accuracy:7.2%}  valid {epoch.valid_loss:.4f} {epoch.valid_accuracy:7.2%}"
 
 
 def _thousands(number: float) -> str:

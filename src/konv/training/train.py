@@ -1,5 +1,6 @@
 """`stream(recipe)`: one training from a recipe to its final score, as a stream of records."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,20 +62,23 @@ def stream(recipe: Recipe, *, out: Path | None = None, data: Data | None = None)
     taken up where it stopped. Closing the stream writes a checkpoint first. Raises a KonvError a person can mend.
     """
     recipe = _absolute(check(recipe.model_dump()))
-    folder = out if out is not None else default_folder(recipe)
     with _threads(recipe.threads), torch.random.fork_rng():
         device = choose_device(recipe.device)
         data = data or datasets.load(recipe.data)
         plan, network = prepare(recipe, data.train, data.view, len(data.classes), device)
-        run, notes = _open_or_create(folder, recipe, data, describe(device))
+        environment = describe(device) | {"network_sha256": _network_digest(recipe)}
+        folder = out if out is not None else default_folder(recipe, data.fingerprint)
+        run, notes = _open_or_create(folder, recipe, data, environment)
         with run.writing():
             yield from _train(run, recipe, data, plan, State(network, recipe.fit), notes, device)
 
 
-def default_folder(recipe: Recipe) -> Path:
-    """Returns runs/SOURCE-MODEL-KEY: the same recipe always has the same folder."""
-    model = Path(recipe.model.name.rpartition(":")[2] if models.is_own(recipe.model) else recipe.model.name).name
-    return Path("runs") / f"{Path(recipe.data.source).stem}-{model}-{_absolute(recipe).key}"
+def default_folder(recipe: Recipe, fingerprint: str) -> Path:
+    """Returns runs/SOURCE-MODEL-KEY: the same recipe, data and network text always have the same folder."""
+    model = recipe.model.name.rpartition(":")[2]
+    content = f"{_absolute(recipe).key} {fingerprint} {_network_digest(recipe)}"
+    key = hashlib.sha256(content.encode()).hexdigest()[:12]
+    return Path("runs") / f"{Path(recipe.data.source).stem}-{model}-{key}"
 
 
 # ---- before ----
@@ -91,6 +95,11 @@ def _absolute(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update=updates)
 
 
+def _network_digest(recipe: Recipe) -> str | None:
+    """Returns the sha256 of the file a person's own network is in; what is on the shelf belongs to konv's version."""
+    return models.digest(models.read_source(recipe.model.name)[2]) if models.is_own(recipe.model) else None
+
+
 def _open_or_create(folder: Path, recipe: Recipe, data: Data, environment: dict[str, Any]) -> tuple[Run, list[str]]:
     if not (folder.is_dir() and any(folder.iterdir())):
         return Run.create(folder, recipe, environment, data.split()), []
@@ -98,6 +107,8 @@ def _open_or_create(folder: Path, recipe: Recipe, data: Data, environment: dict[
     if run.recipe.key != recipe.key:
         raise BadRun(f"{folder} holds a run of another recipe ({_difference(run.recipe, recipe)}); choose another --out.")
     run.require_same_data(data.fingerprint)
+    if run.environment.get("network_sha256") != environment["network_sha256"]:
+        raise BadRun(f"{recipe.model.name} has changed since the run in {folder} began; choose another --out for the new text.")
     changed = differences(run.environment, environment)
     return run, [f"continued outside the envelope it began in, so not bit for bit: {'; '.join(changed)}"] if changed else []
 
