@@ -11,7 +11,6 @@ from konv.core.results import Epoch
 from konv.training.fit import Step
 from konv.training.train import Finished, Record, Started
 
-
 WIDE = 110  # columns that a whole epoch line needs
 
 
@@ -195,7 +194,8 @@ def epoch_line(epoch: Epoch) -> str:
 
 def short_epoch_line(epoch: Epoch) -> str:
     """The same without words, for a small terminal: loss and accuracy in training, then in validation."""
-    return f"{epoch.epoch:>3}  train {epoch.loss:.4f} {epoch.accuracy:7.2%}  valid {epoch.valid_loss:.4f} {epoch.valid_accuracy:7.2%}"
+    train, valid = f"{epoch.loss:.4f} {epoch.accuracy:7.2%}", f"{epoch.valid_loss:.4f} {epoch.valid_accuracy:7.2%}"
+    return f"{epoch.epoch:>3}  train {train}  valid {valid}"
 
 
 def _thousands(number: float) -> str:
