@@ -21,7 +21,7 @@ from konv.core.files import write_bytes, write_json
 from konv.core.recipe import Choice
 from konv.core.results import Prediction
 from konv.core.view import View
-from konv.models import build, build_from_source, digest, is_own, logits_of, read_source
+from konv.models import build, build_from_source, digest, is_own, logits_of, read_source, sized
 
 FORMAT = 1
 CHUNK = 256  # samples per forward pass of a prediction; fixed, so that an answer never depends on its neighbours
@@ -229,7 +229,7 @@ def _rebuilt(folder: Path, facts: _Facts, trust_source: bool) -> tuple[nn.Module
     source = _trusted_source(folder, facts, trust_source)
     where, _, wanted = facts.model.name.rpartition(":")
     offer = {"channels": view.channels, "space": view.space, "classes": classes}
-    return build_from_source(source, wanted, where, offer, facts.model.options), source
+    return sized(build_from_source(source, wanted, where, offer, facts.model.options), view.shape), source
 
 
 def _trusted_source(folder: Path, facts: _Facts, trust: bool) -> str:

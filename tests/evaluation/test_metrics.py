@@ -169,5 +169,7 @@ def test_intervals_are_the_same_each_time_and_shrink_with_pictures() -> None:
     assert widths[0] > widths[1] > widths[2]
 
 
-def test_a_perfect_score_has_no_width() -> None:
-    assert metrics.intervals(np.diag([5, 5])) == {"accuracy": (1.0, 1.0), "f1_macro": (1.0, 1.0)}
+def test_a_perfect_score_on_few_pictures_is_no_certainty() -> None:
+    ranges = metrics.intervals(np.diag([5, 5]))
+    assert ranges["accuracy"] == ranges["f1_macro"] == pytest.approx((0.025 ** (1 / 10), 1.0))  # Clopper and Pearson
+    assert metrics.intervals(np.array([[0, 5], [5, 0]]))["accuracy"] == pytest.approx((0.0, 1 - 0.025 ** (1 / 10)))

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from konv.classifier import Classifier
 from konv.core.errors import BadModel
 from konv.core.recipe import Choice
+from konv.core.view import View
 from konv.models import build, build_from_source, check, digest, is_own, read_source
 
 HEAD = "import torch\nfrom torch import nn\n\n\n"
@@ -189,3 +191,19 @@ def test_a_source_text_is_built_without_its_file() -> None:
     source = HEAD + net("        self.fc = nn.Linear(64, classes)", "        return self.fc(x.flatten(1))", "self, classes")
     network = build_from_source(source, "Net", "gone.py", {"channels": 1, "classes": 3, "space": (8, 8)}, {})
     assert network(torch.zeros(2, 1, 8, 8)).shape == (2, 3)
+
+
+def test_lazy_layers_find_their_widths_and_come_back(tmp_path: Path) -> None:
+    text = (
+        "from torch import nn\n\n\n"
+        "def Net(classes):\n"
+        "    return nn.Sequential(nn.LazyConv2d(3, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(classes))\n"
+    )
+    (tmp_path / "lazy.py").write_text(text, encoding="utf-8")
+    model = Choice(name=f"{tmp_path / 'lazy.py'}:Net")
+    network = build(model, 2, (6, 6), 4)
+    assert network[3].in_features == 3 * 4 * 4
+    view = View(space=(6, 6), channels=2, mean=(0.5, 0.5), std=(1.0, 1.0))
+    made = Classifier(network=network.eval(), model=model, classes=("a", "b", "c", "d"), view=view, source=text)
+    inputs = torch.randint(0, 255, (5, 2, 6, 6), dtype=torch.uint8)
+    assert torch.equal(Classifier.load(made.save(tmp_path / "saved")).logits(inputs), made.logits(inputs))

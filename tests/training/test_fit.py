@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ def watched(plan: Plan, seen: list[list[int]]) -> Plan:
 # ---- what an epoch meets ----
 
 
-@pytest.mark.parametrize(("batch_size", "sizes"), [("all", [23]), (1, [1] * 23), (23, [23]), (8, [8, 8, 7]), (11, [11, 11, 1])])
+@pytest.mark.parametrize(("batch_size", "sizes"), [("all", [23]), (1, [1] * 23), (23, [23]), (8, [8, 8, 7]), (11, [11, 12])])
 def test_every_sample_is_met_once_per_epoch(batch_size: int | str, sizes: list[int]) -> None:
     seen: list[list[int]] = []
     state, training, validation, plan = numbered(23, epochs=3, batch_size=batch_size)
@@ -91,7 +92,7 @@ def test_a_record_follows_every_update_and_every_epoch() -> None:
 
 
 def test_the_epochs_numbers_are_means_over_pictures_not_over_batches() -> None:
-    state, training, validation, plan = numbered(20, epochs=1, batch_size=19, optimizer="sgd", learning_rate=1e-30)
+    state, training, validation, plan = numbered(20, epochs=1, batch_size=18, optimizer="sgd", learning_rate=1e-30)
     record = next(fit(state, training, validation, plan))
     loss, accuracy = score(state.network, training, plan)  # the weights have not moved
     assert (record.loss, record.accuracy) == pytest.approx((loss, accuracy), rel=1e-5)
@@ -125,11 +126,20 @@ def test_a_batch_larger_than_the_data_is_named(toy: Any, lay_out: Any) -> None:
     assert len(list(steps(*lay_out(toy(batch_size=size, epochs=1)).parts))) == 2
 
 
-def test_a_lonely_last_sample_that_a_norm_cannot_take_is_named_before_training(toy: Any, lay_out: Any) -> None:
-    lonely = len(lay_out(toy()).training) - 1
-    with pytest.raises(BadModel, match=r"layer norm .* was given 1×"):
-        lay_out(toy(batch_size=lonely, model="plain"))
-    list(fit(*lay_out(toy(batch_size=lonely)).parts))  # mlp has no norm
+@pytest.mark.parametrize("model", ["plain", "mlp"])
+def test_one_sample_at_a_time_trains_too(toy: Any, lay_out: Any, model: str) -> None:
+    training = lay_out(toy(batch_size=1, epochs=1, model=model))
+    [record] = fit(*training.parts)
+    assert record.step == len(training.training)
+    assert np.isfinite(record.loss)
+
+
+def test_a_norm_that_cannot_take_one_sample_is_named_with_the_way_out(toy: Any, lay_out: Any, tmp_path: Path) -> None:
+    layers = "nn.Flatten(), nn.LazyLinear(4), nn.BatchNorm1d(4), nn.Linear(4, classes)"
+    text = f"from torch import nn\n\n\ndef Net(classes):\n    return nn.Sequential({layers})\n"
+    (tmp_path / "net.py").write_text(text, encoding="utf-8")
+    with pytest.raises(BadModel, match=r"BatchNorm1d.* take fit\.batch_size = 2 or more"):
+        lay_out(toy(batch_size=1, model=f"{tmp_path / 'net.py'}:Net"))
 
 
 # ---- the three seams ----

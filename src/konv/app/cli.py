@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _mistake(str(error))
     except CycloptsError as error:
         return _mistake(" ".join(str(error).split()))
+    except BrokenPipeError:  # `konv runs | head`: the reader has gone, which is no mistake
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         if error.errno not in DISK:
             raise
@@ -49,9 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("konv: interrupted.", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # `konv runs | head`: the reader has gone, which is no mistake
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _mistake(sentence: str) -> int:

@@ -30,7 +30,7 @@ def print_rows(name: str, rows: list[dict[str, Any]], as_json: bool, *, empty: s
 def _shown(key: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float) and key == "accuracy":
+    if isinstance(value, float) and key.endswith("accuracy"):
         return f"{value:.2%}"
     return "" if value is None else str(value)
 

@@ -28,9 +28,12 @@ def run_to_the_end(
     """Trains, prints the final table or JSON and returns the exit code."""
     from konv.app.trackers import watchers
     from konv.app.verbs import trained
+    from konv.datasets import reporting
 
+    shown = watcher(quiet)
     try:
-        finished = trained(recipe, out, None, Several([watcher(quiet), *watchers(trackers)]), language)
+        with reporting(shown.loading):
+            finished = trained(recipe, out, None, Several([shown, *watchers(trackers)]), language)
     except Interrupted as stopped:
         print(f"konv: {stopped}", file=sys.stderr)
         return stopped.exit_code

@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from time import monotonic
 from types import FrameType, TracebackType
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from konv.core.results import Epoch
 from konv.training.fit import Step
 from konv.training.train import Finished, Record, Started
 
+SLOW = 2.0  # seconds of loading after which a log says what is going on
 WIDE = 110  # columns that a whole epoch line needs
 
 
@@ -84,6 +86,9 @@ class Silent:
     def see(self, _: Record, /) -> None:
         return None
 
+    def loading(self, what: str, done: int, total: int, /) -> None:
+        """Is told how far a download or the decoding of pictures is; total 0 means not known."""
+
 
 class Several:
     """Shows every record to each of several watchers, in their order."""
@@ -116,6 +121,17 @@ class Lines(Silent):
         if isinstance(record, Epoch):
             print(epoch_line(record), file=sys.stderr, flush=True)
 
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+        self._said: set[str] = set()
+
+    def loading(self, what: str, *_: int) -> None:
+        """Says once what takes longer than two seconds."""
+        slow = monotonic() - self._since.setdefault(what, monotonic()) > SLOW
+        if slow and what not in self._said:
+            print(f"{what} …", file=sys.stderr, flush=True)
+            self._said.add(what)
+
 
 class Live(Silent):
     """A progress bar that moves with every update, above it one line per finished epoch."""
@@ -135,6 +151,13 @@ class Live(Silent):
             transient=True,
         )
         self._epochs = 0
+        self._loading: dict[str, Any] = {}
+
+    def loading(self, what: str, done: int, total: int, /) -> None:
+        if what not in self._loading:
+            self._loading[what] = self._progress.add_task(what, total=None, numbers="")
+        numbers = f"{_thousands(done)} of {_thousands(total)}" if total else _thousands(done)
+        self._progress.update(self._loading[what], total=total or None, completed=done, numbers=numbers)
 
     def __enter__(self) -> "Live":
         self._progress.start()
@@ -146,6 +169,8 @@ class Live(Silent):
     def see(self, record: Record, /) -> None:
         if isinstance(record, Started):
             self._epochs = record.recipe.fit.epochs
+            for task in self._loading.values():
+                self._progress.remove_task(task)
             for line in opening(record):
                 self._progress.console.print(line, highlight=False, soft_wrap=True)
             self._task = self._progress.add_task("", total=None, numbers="")
@@ -163,7 +188,7 @@ class Live(Silent):
             self._progress.console.print(line, highlight=False, soft_wrap=True)
 
 
-def watcher(quiet: bool) -> Watcher:
+def watcher(quiet: bool) -> Silent:
     """Returns what suits the place: nothing, a moving bar on a terminal, or plain lines."""
     if quiet:
         return Silent()

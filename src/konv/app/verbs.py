@@ -13,7 +13,7 @@ from konv.core.run import Run
 from konv.datasets import Data, Samples, collect, load
 from konv.evaluation import evaluate as score
 from konv.evaluation import match_classes
-from konv.training.train import Finished, stream
+from konv.training.train import Finished, stream, threads
 
 
 def train(
@@ -58,18 +58,21 @@ def report(run: Run | Path | str, *, language: str | None = None) -> Path:
 def evaluate(run: Run | Path | str, source: str | None = None, *, trust_source: bool = False) -> Report:
     """Returns the scores of a run's classifier: on its own sealed test split, which is counted, or on all of a source.
 
-    Classes of another source are matched by name.
+    Classes of another source are matched by name. A source that holds what the run was trained on is the first case:
+    only its test split is scored.
     """
     opened = _opened(run)
     classifier = Classifier.load(opened.path, trust_source=trust_source)
-    samples, name, split, openings = _samples_to_score(opened, classifier, source)
-    return score(classifier, samples, source=name, split=split, test_openings=openings).report
+    with threads(opened.recipe.threads):
+        samples, name, split, openings = _samples_to_score(opened, classifier, source)
+        return score(classifier, samples, source=name, split=split, test_openings=openings).report
 
 
 def _samples_to_score(run: Run, classifier: Classifier, source: str | None) -> tuple[Samples, str, str, int]:
     recipe = run.recipe
     if source is not None:
         collection = collect(_as_seen_by(classifier, source))
+    if source is not None and collection.fingerprint != run.split.get("fingerprint"):
         return match_classes(collection.samples, collection.classes, classifier.classes, source), source, source, 0
     openings = 0
 
@@ -99,7 +102,9 @@ def predict(
 ) -> list[Prediction]:
     """Returns what a run's classifier says of each picture file, in the order given."""
     classifier = run if isinstance(run, Classifier) else Classifier.load(_opened(run).path, trust_source=trust_source)
-    return classifier.predict([files] if isinstance(files, (str, Path)) else files)
+    wanted = 0 if isinstance(run, Classifier) else _opened(run).recipe.threads
+    with threads(wanted):
+        return classifier.predict([files] if isinstance(files, (str, Path)) else files)
 
 
 def _opened(run: Run | Path | str) -> Run:

@@ -60,7 +60,10 @@ def check(values: Mapping[str, Any]) -> Recipe:
     source = recipe.data.source
     known = shelf_of(source)
     options = DATASETS.check_options(known, recipe.data.options, "data", beside=DataOptions.model_fields)
-    data = {**recipe.data.model_dump(), **options}
+    name = source if known in ("folder", "arrays") else known  # `fashion-mnist` is `fashion_mnist`
+    data = {**recipe.data.model_dump(), **options, "source": name}
+    if recipe.model.name.endswith(".py"):
+        raise UnknownName(f"--model {recipe.model.name} names a file; say which class of it: {recipe.model.name}:ClassName.")
     model = checked_choice(recipe.model, MODELS, "model") if ":" not in recipe.model.name else recipe.model
     augment = [checked_choice(choice, AUGMENTATIONS, f"fit.augment.{choice.name}") for choice in recipe.fit.augment]
     _check_momentum(recipe.fit)

@@ -166,6 +166,8 @@ class Run:
         if purpose != "final score" or opening not in openings:
             openings.append(opening)
             write_json(path, openings)
+        if self.finished:  # so that the report, drawn again, tells of it
+            write_json(self.path / "report.json", {**self._table("report.json"), "test_openings": len(openings)})
         return len(openings)
 
     @contextmanager

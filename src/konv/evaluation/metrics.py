@@ -54,8 +54,12 @@ def intervals(confusion: Array, seed: int = 0) -> dict[str, tuple[float, float]]
     """Returns 95 % percentile bootstrap intervals of accuracy and macro F1.
 
     Drawing N pictures with replacement and counting (true, predicted) pairs is one multinomial draw of the confusion
-    matrix, so no picture is touched. Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
+    matrix, so no picture is touched. Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13. Where every
+    picture is right, or none, redrawing them tells nothing: both intervals are then the exact binomial one.
     """
+    if confusion.trace() in (0, confusion.sum()):
+        exact = _exact(int(confusion.trace()), int(confusion.sum()))
+        return {"accuracy": exact, "f1_macro": exact}
     cells = np.flatnonzero(confusion)
     rows, columns = np.unravel_index(cells, confusion.shape)
     counts = confusion.ravel()[cells]
@@ -68,6 +72,14 @@ def intervals(confusion: Array, seed: int = 0) -> dict[str, tuple[float, float]]
         "accuracy": _middle(hits.sum(axis=1) / counts.sum()),
         "f1_macro": _middle(f1[:, present].mean(axis=1)),
     }
+
+
+def _exact(right: int, pictures: int) -> tuple[float, float]:
+    """Clopper & Pearson 1934, through scipy.stats.binomtest."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(right, pictures).proportion_ci(confidence_level=0.95, method="exact")
+    return float(interval.low), float(interval.high)
 
 
 def _sums(draws: Array, group: Array, groups: int) -> Array:

@@ -8,10 +8,10 @@ from torch import nn
 from konv.core.errors import BadModel
 from konv.core.recipe import Choice
 from konv.core.shelves import MODELS
-from konv.models._check import check, logits_of
+from konv.models._check import check, logits_of, sized
 from konv.models._own import build_from_source, digest, read_source
 
-__all__ = ["build", "build_from_source", "check", "digest", "is_own", "logits_of", "read_source"]
+__all__ = ["build", "build_from_source", "check", "digest", "is_own", "logits_of", "read_source", "sized"]
 
 
 def is_own(model: Choice) -> bool:
@@ -28,9 +28,8 @@ def build(model: Choice, channels: int, space: tuple[int, ...], classes: int) ->
     """
     if is_own(model):
         path, wanted, source = read_source(model.name)
-        return build_from_source(
-            source, wanted, str(path), {"channels": channels, "space": space, "classes": classes}, model.options
-        )
+        offer = {"channels": channels, "space": space, "classes": classes}
+        return sized(build_from_source(source, wanted, str(path), offer, model.options), (channels, *space))
     minimum = MODELS.entry(model.name).constants.get("MINIMUM_SIDE", 1)
     if min(space) < minimum:
         size = "×".join(map(str, space))

@@ -29,6 +29,16 @@ def check(network: nn.Module, shape: tuple[int, ...], classes: int, *, batch: in
         _check_outputs(logits_of(outputs), batch, classes)
 
 
+def sized(network: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+    """Returns the network with the widths of its lazy layers (torch's nn.LazyLinear and others) found by one input of zeros."""
+    if any(isinstance(weight, nn.parameter.UninitializedParameter) for weight in network.parameters()):
+        inputs = torch.zeros(2, *shape)
+        with torch.no_grad(), naming_the_layer(network, inputs):
+            network.eval()(inputs)
+        network.train()
+    return network
+
+
 def logits_of(outputs: object) -> Tensor:
     """Returns the scores (N, K) of what a network gave back; the first part where it gives several (auxiliary heads)."""
     if isinstance(outputs, tuple):
@@ -85,6 +95,8 @@ def _arithmetic(layer: nn.Module, given: object) -> str:
     """Returns what a common layer needs and the corrected line, or nothing where the shapes do not tell."""
     if not isinstance(given, Tensor) or given.ndim < 2:
         return ""
+    if isinstance(layer, nn.modules.batchnorm._BatchNorm) and given.shape[0] == 1:
+        return "one sample has no spread to normalise by; take fit.batch_size = 2 or more, or a network without this layer"
     if isinstance(layer, nn.Linear) and given.shape[-1] != layer.in_features:
         return (
             f"it needs {layer.in_features:,} features and was given {given.shape[-1]:,}; "

@@ -1,6 +1,7 @@
 """Layers by the number of space dimensions, so that signals, pictures and volumes share one network."""
 
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 _CONVOLUTION = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _BATCH_NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -23,6 +24,17 @@ def convolution(dimensions: int, inputs: int, outputs: int, kernel: int, *, padd
 
 def batch_norm(dimensions: int, channels: int) -> nn.Module:
     return _BATCH_NORM[dimensions](channels)
+
+
+class FlatBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of flat features (N, C) that takes a batch of one too: without a spread of its own, such a batch
+    is normalised by the running mean and variance, and leaves them as they are.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        if self.training and len(features) == 1:
+            return F.batch_norm(features, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(features)
 
 
 def max_pool(dimensions: int, window: int) -> nn.Module:

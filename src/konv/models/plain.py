@@ -6,8 +6,8 @@ from math import prod
 from torch import nn
 
 from konv.core.options import Activation, Fraction, Positive
+from konv.models._layers import FlatBatchNorm, batch_norm, convolution, max_pool
 from konv.models._layers import activation as make_activation
-from konv.models._layers import batch_norm, convolution, max_pool
 
 MINIMUM_SIDE = 4  # pixels: two poolings by two
 SIDE_AT_HEAD = 8  # pixels: blocks are added until no side is longer, or one cannot be halved any more
@@ -43,7 +43,7 @@ def build(
     layers += [
         ("flatten", nn.Flatten()),
         ("fc1", nn.Linear(channels * prod(space), head, bias=False)),
-        ("norm", nn.BatchNorm1d(head)),
+        ("norm", FlatBatchNorm(head)),
         ("act", make_activation(activation)),
         ("dropout", nn.Dropout(dropout)),
         ("fc2", nn.Linear(head, classes)),

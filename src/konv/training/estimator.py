@@ -177,11 +177,9 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # s
 
 
 def _fitting_batches(recipe: Recipe, size: int) -> Recipe:
-    """Batches no larger than the data, and no batch of one left over at the end of an epoch: batch norm cannot take it."""
+    """Batches no larger than the data."""
     wanted = recipe.fit.batch_size
-    if isinstance(wanted, str) or wanted == 1:
-        return recipe
-    fitting = next(batch for batch in range(min(wanted, size), size + 1) if size % batch != 1)
+    fitting = wanted if isinstance(wanted, str) else min(wanted, size)
     return recipe.model_copy(update={"fit": recipe.fit.model_copy(update={"batch_size": fitting})})
 
 

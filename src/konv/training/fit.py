@@ -78,8 +78,21 @@ class Batches:
 
 
 def steps_per_epoch(size: int, fit: Fit) -> int:
-    """Returns the number of updates in one pass; the last batch holds what is left, so every sample is met once."""
-    return 1 if fit.batch_size == "all" else -(-size // fit.batch_size)
+    """Returns the number of updates in one pass over `size` samples."""
+    return len(batches_of(torch.empty(size), fit))
+
+
+def batches_of(indices: Tensor, fit: Fit) -> list[Tensor]:
+    """Returns the indices cut into batches; the last holds what is left, so every sample is met once.
+
+    A single one left over joins the batch before it: batch normalisation cannot take one sample, which has no spread.
+    """
+    if fit.batch_size == "all":
+        return [indices]
+    batches = list(indices.split(fit.batch_size))
+    if fit.batch_size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
 
 
 def fit(state: State, training: Batches, validation: Batches, plan: Plan) -> Iterator[Epoch]:
@@ -93,7 +106,7 @@ def steps(state: State, training: Batches, validation: Batches, plan: Plan) -> I
     total = steps_per_epoch(len(training), plan.fit)
     while not is_over(state, plan.fit):
         indices = torch.from_numpy(order(len(training), plan.seed, progress.epoch)).to(training.labels.device)
-        batches = indices.chunk(1) if plan.fit.batch_size == "all" else indices.split(plan.fit.batch_size)
+        batches = batches_of(indices, plan.fit)
         while progress.step < total:
             yield _step(state, training, batches[progress.step], plan, total)
         yield _end_of_epoch(state, validation, plan)

@@ -32,8 +32,7 @@ def prepare(recipe: Recipe, training: Samples, view: View, classes: int, device:
     torch.manual_seed(seed_for("weights", recipe.seed))
     network = models.build(recipe.model, view.channels, view.space, classes)
     initialize(network, fit)
-    lonely = fit.batch_size != "all" and (fit.batch_size == 1 or len(training) % fit.batch_size == 1)
-    models.check(network, view.shape, classes, batch=1 if lonely else 2)
+    models.check(network, view.shape, classes, batch=1 if fit.batch_size == 1 else 2)
     plan = Plan(
         fit=fit,
         seed=recipe.seed,

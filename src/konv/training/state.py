@@ -102,11 +102,11 @@ class State:
             self.optimizer.restore(groups["optimizer"])
             if self.average is not None:
                 self.average.load_state_dict(groups["average"])
-        except (RuntimeError, KeyError) as error:
+            self.progress = Progress.of(facts)
+        except (RuntimeError, KeyError, TypeError) as error:
             first = str(error).strip().splitlines()[-1].strip()
             raise BadRun(f"the checkpoint does not fit this network: {first}") from None
         self.best = {name: value.to(self._device) for name, value in groups.get("best", {}).items()}
-        self.progress = Progress.of(facts)
 
     @property
     def _device(self) -> torch.device:

@@ -62,7 +62,7 @@ def stream(recipe: Recipe, *, out: Path | None = None, data: Data | None = None)
     taken up where it stopped. Closing the stream writes a checkpoint first. Raises a KonvError a person can mend.
     """
     recipe = _absolute(check(recipe.model_dump()))
-    with _threads(recipe.threads), torch.random.fork_rng():
+    with threads(recipe.threads), torch.random.fork_rng():
         device = choose_device(recipe.device)
         data = data or datasets.load(recipe.data)
         plan, network = prepare(recipe, data.train, data.view, len(data.classes), device)
@@ -120,7 +120,7 @@ def _difference(old: Recipe, new: Recipe) -> str:
 
 
 @contextmanager
-def _threads(wanted: int) -> Iterator[None]:
+def threads(wanted: int) -> Iterator[None]:
     """Sets torch's thread count for a while; 0 leaves it."""
     before = torch.get_num_threads()
     torch.set_num_threads(wanted or before)

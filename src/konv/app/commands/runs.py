@@ -22,6 +22,7 @@ def command(folder: Path = Path("runs"), /, *, as_json: AsJson = False) -> int:
             "source": run.recipe.data.source,
             "model": run.recipe.model.name,
             "epochs": len(run.history),
+            "valid_accuracy": max((epoch.valid_accuracy for epoch in run.history), default=None),
             "accuracy": run.accuracy,
             "finished": run.finished,
         }
