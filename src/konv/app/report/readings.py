@@ -10,7 +10,7 @@ from konv.app.figures.curves import best_epoch
 from konv.app.report.words import Texts
 from konv.core.results import Epoch, Report
 
-RISE = 1.05  # a last loss this many times the lowest is no longer noise
+RISE, RISE_NATS = 1.05, 0.02  # a last loss this many times the lowest, and this far above it, is no longer noise
 FALL = 0.98  # the last fifth of training brought the loss below this share of what it was
 WIDE, SOME, AHEAD = 10.0, 3.0, -1.0  # points of accuracy that training is ahead of validation
 LOW = 0.7  # accuracy below which "could be better" may be said
@@ -46,7 +46,7 @@ def of_loss(history: Sequence[Epoch]) -> Reading:
     if len(history) == 1:
         return Reading("loss_single", {"train": last.loss, "valid": last.valid_loss})
     numbers = {"best": lowest.epoch, "low": lowest.valid_loss, "last": last.valid_loss}
-    if last.valid_loss > RISE * lowest.valid_loss and last.loss < lowest.loss:
+    if last.valid_loss > max(RISE * lowest.valid_loss, lowest.valid_loss + RISE_NATS) and last.loss < lowest.loss:
         return Reading("loss_rising", numbers)
     earlier = history[int(0.8 * (len(history) - 1))]
     if lowest is last and last.valid_loss < FALL * earlier.valid_loss:
