@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -242,3 +243,12 @@ def test_the_envelope_names_what_differs() -> None:
     assert differences(here, here) == []
     assert differences({**here, "torch": "1.0", "python": "2"}, here) == [f"torch was 1.0, is {here['torch']}"]
     assert json.loads(json.dumps(here)) == here
+
+
+def test_a_disk_too_small_for_the_run_is_named_before_anything_is_written(
+    toy: Toy, in_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("konv.training.train.shutil.disk_usage", lambda _: SimpleNamespace(free=2**20))
+    with pytest.raises(BadRun, match=r"has 1 MiB free; this run needs about \d+"):
+        finish(toy(), in_tmp / "run")
+    assert list(in_tmp.iterdir()) == []

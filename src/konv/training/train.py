@@ -1,6 +1,7 @@
 """`stream(recipe)`: one training from a recipe to its final score, as a stream of records."""
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from konv.training.fit import Batches, Plan, Step, steps
 from konv.training.preparation import conclude, prepare
 from konv.training.state import State
 
+REPORT_BYTES = 20 * 2**20  # page, figures, predictions and splits of a large data set
 CHECKPOINT_SECONDS = 30.0  # between two checkpoints inside an epoch
 
 
@@ -68,9 +70,11 @@ def stream(recipe: Recipe, *, out: Path | None = None, data: Data | None = None)
         plan, network = prepare(recipe, data.train, data.view, len(data.classes), device)
         environment = describe(device) | {"network_sha256": _network_digest(recipe)}
         folder = out if out is not None else default_folder(recipe, data.fingerprint)
+        state = State(network, recipe.fit)
+        _require_space(folder, state)
         run, notes = _open_or_create(folder, recipe, data, environment)
         with run.writing():
-            yield from _train(run, recipe, data, plan, State(network, recipe.fit), notes, device)
+            yield from _train(run, recipe, data, plan, state, notes, device)
 
 
 def default_folder(recipe: Recipe, fingerprint: str) -> Path:
@@ -111,6 +115,17 @@ def _open_or_create(folder: Path, recipe: Recipe, data: Data, environment: dict[
         raise BadRun(f"{recipe.model.name} has changed since the run in {folder} began; choose another --out for the new text.")
     changed = differences(run.environment, environment)
     return run, [f"continued outside the envelope it began in, so not bit for bit: {'; '.join(changed)}"] if changed else []
+
+
+def _require_space(folder: Path, state: State) -> None:
+    """Raises BadRun where the disk cannot hold what the run will write, before any of it is written."""
+    state_bytes = sum(tensor.nbytes for tensor in state.tensors().values())
+    needed = (checkpoints.KEPT + 2) * state_bytes + REPORT_BYTES  # the kept ones, one under way, best weights, classifier
+    place = next(parent for parent in folder.absolute().parents if parent.is_dir())
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        have, want = f"{free / 2**20:,.0f}", f"{needed / 2**20:,.0f}"
+        raise BadRun(f"{place} has {have} MiB free; this run needs about {want}. Make room or choose another --out.")
 
 
 def _difference(old: Recipe, new: Recipe) -> str:
