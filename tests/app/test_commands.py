@@ -139,6 +139,28 @@ def test_explain_prints_meaning_unit_range_default(capfd: pytest.CaptureFixture[
     assert all(word in printed for word in ("fit.momentum", "unit:", "range:", "default:"))
 
 
+def test_what_a_network_prints_does_not_spoil_the_json(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    own("print('inside'); return x")
+    assert main(["train", "digits", *QUICK[:4], "--model", "net.py:Net", "--json", "--quiet", "--out", "run"]) == 0
+    printed = capfd.readouterr()
+    assert json.loads(printed.out)["model"].endswith("net.py:Net")
+    assert "inside" in printed.err
+
+
+def test_a_recipe_changed_after_the_start_is_refused(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "shapes", *QUICK, "--quiet", "--out", "run"]) == 0
+    Path("run/recipe.toml").write_text("")
+    assert main(["resume", "run"]) == 2
+    assert "is not what the run was begun with" in capfd.readouterr().err
+
+
+def test_a_missing_list_of_openings_is_refused(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "shapes", *QUICK, "--quiet", "--out", "run"]) == 0
+    Path("run/test_openings.json").unlink()
+    assert main(["evaluate", "run"]) == 2
+    assert "cannot be counted" in capfd.readouterr().err
+
+
 # ---- signals ----
 
 
@@ -230,7 +252,26 @@ def nothing() -> None:
     return None
 
 
+def own(body: str) -> None:
+    """A network file whose forward ends in `body`."""
+    Path("net.py").write_text(
+        "import torch\nfrom torch import nn\n\n\nclass Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.fc = nn.Linear(64, 10)\n\n"
+        f"    def forward(self, x):\n        x = self.fc(x.flatten(1))\n        {body}\n"
+    )
+
+
 BAD = [
+    (nothing, ["train", ""], "data.source is empty"),
+    (nothing, ["train", "digits", "--model", "net.py"], "net.py:ClassName"),
+    (nothing, ["train", "digits", "--set", "model.width=100000000"], "take smaller values"),
+    (lambda: own("return x.detach()"), ["train", "digits", "--model", "net.py:Net"], "no gradient"),
+    (lambda: own("return x.view(2, 10)"), ["train", "digits", "--model", "net.py:Net"], "network"),
+    (
+        lambda: Path("net.py").write_text("def Net():\n    raise SystemExit(0)\n"),
+        ["train", "digits", "--model", "net.py:Net"],
+        "line 2",
+    ),
     (nothing, ["train", "./nowhere"], "there is no folder"),
     (lambda: Path("void").mkdir(), ["train", "./void"], "is empty"),
     (lambda: fill(Path("pets"), "cat"), ["train", "pets"], "one class"),

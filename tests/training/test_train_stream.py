@@ -248,7 +248,7 @@ def test_the_envelope_names_what_differs() -> None:
 def test_a_disk_too_small_for_the_run_is_named_before_anything_is_written(
     toy: Toy, in_tmp: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("konv.training.train.shutil.disk_usage", lambda _: SimpleNamespace(free=2**20))
+    monkeypatch.setattr("konv.training.train.shutil.disk_usage", lambda _: SimpleNamespace(total=2**30, free=2**20))
     with pytest.raises(BadRun, match=r"has 1 MiB free; this run needs about \d+"):
         finish(toy(), in_tmp / "run")
     assert list(in_tmp.iterdir()) == []

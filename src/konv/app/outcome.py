@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def run_to_the_end(
 
     shown = watcher(quiet)
     try:
-        with reporting(shown.loading):
+        with reporting(shown.loading), redirect_stdout(sys.stderr):  # what a person's network prints is no result
             finished = trained(recipe, out, None, Several([shown, *watchers(trackers)]), language)
     except Interrupted as stopped:
         print(f"konv: {stopped}", file=sys.stderr)

@@ -80,6 +80,8 @@ def _with_model_name(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def shelf_of(source: str) -> str:
     """Returns the shelf name that serves a source: its own name, `folder` for a folder, `arrays` for an .npz file."""
+    if not source.strip():
+        raise UnknownName(f"data.source is empty; give a name ({', '.join(DATASETS.names())}), a folder or an .npz file.")
     path = Path(source).expanduser()
     plain = source.lower().replace("-", "_")
     if plain in DATASETS.names() and plain not in ("folder", "arrays"):

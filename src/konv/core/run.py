@@ -67,7 +67,7 @@ class Run:
                 (temporary / "checkpoints").mkdir()
                 write_text(temporary / "recipe.toml", compose.to_toml(recipe))
                 write_json(temporary / "split.json", split or {})
-                write_json(temporary / "environment.json", {"format": FORMAT, **environment})
+                write_json(temporary / "environment.json", {"format": FORMAT, **environment, "recipe_key": recipe.key})
         except OSError as error:
             raise BadRun(f"the run folder {path} cannot be written: {error.strerror}; choose another --out.") from None
         return run
@@ -93,7 +93,13 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        return compose.read(self.path / "recipe.toml")
+        """The recipe as it was when the run began; one that has been changed since is refused."""
+        recipe = compose.read(self.path / "recipe.toml")
+        if self.environment.get("recipe_key", recipe.key) != recipe.key:
+            raise BadRun(
+                f"{self.path / 'recipe.toml'} is not what the run was begun with; restore it, or train it in another --out."
+            )
+        return recipe
 
     @property
     def environment(self) -> dict[str, Any]:
@@ -161,6 +167,8 @@ class Run:
         The final score of the same weights counts once however often a run is taken up again; every other opening counts.
         """
         path = self.path / "test_openings.json"
+        if self.finished and not path.is_file():
+            raise BadRun(f"{path} is missing, so the openings of the test split cannot be counted; restore it, or train anew.")
         openings = self._json(path.name) if path.is_file() else []
         opening = {"purpose": purpose, "weights_sha256": weights}
         if purpose != "final score" or opening not in openings:

@@ -35,7 +35,13 @@ def build(model: Choice, channels: int, space: tuple[int, ...], classes: int) ->
         size = "×".join(map(str, space))
         raise BadModel(f"{model.name} needs inputs of at least {minimum} per side; these are {size}. Take larger ones, or mlp.")
     options = MODELS.check_options(model.name, model.options, "model")
-    network: Any = MODELS.take(model.name).build(channels, space, classes, **options)
+    try:
+        network: Any = MODELS.take(model.name).build(channels, space, classes, **options)
+    except (RuntimeError, MemoryError) as error:  # options that ask for more memory than there is
+        asked = ", ".join(f"{name} = {value}" for name, value in options.items())
+        raise BadModel(
+            f"{model.name} cannot be built with {asked}: {str(error).splitlines()[0]}; take smaller values."
+        ) from error
     if not isinstance(network, nn.Module):
         raise BadModel(f"{model.name} gave a {type(network).__name__} instead of a network.")
     return network.to(memory_format=torch.channels_last) if len(space) == 2 else network

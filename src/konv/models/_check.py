@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from konv.core.errors import BadModel
 
 
-def check(network: nn.Module, shape: tuple[int, ...], classes: int, *, batch: int = 2) -> None:
+def check(network: nn.Module, shape: tuple[int, ...], classes: int, *, batch: int = 3) -> None:
     """Runs zeros through a copy of the network, in training and in evaluation mode; raises BadModel naming the layer.
 
     The network itself, its buffers and torch's random state stay as they are.
@@ -20,13 +20,17 @@ def check(network: nn.Module, shape: tuple[int, ...], classes: int, *, batch: in
             "the network has no weights to train; keep its layers as attributes, or in nn.Sequential or nn.ModuleList, "
             "not in a plain list."
         )
-    inputs = torch.zeros(batch, *shape)
-    for training in (False, True):
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+    for training, size in ((False, 2), (True, batch)):  # a network that only takes one batch size is found out too
+        inputs = torch.zeros(size, *shape)
+        with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(training):
             trial = copy.deepcopy(network).train(training)
             with naming_the_layer(trial, inputs):
-                outputs = trial(inputs)
-        _check_outputs(logits_of(outputs), batch, classes)
+                outputs = logits_of(trial(inputs))
+        _check_outputs(outputs, size, classes)
+        if training and not outputs.requires_grad:
+            raise BadModel(
+                "the network's scores carry no gradient to its weights; remove detach() or no_grad() from its forward."
+            )
 
 
 def sized(network: nn.Module, shape: tuple[int, ...]) -> nn.Module:

@@ -44,7 +44,7 @@ def build_from_source(source: str, wanted: str, where: str, offer: Mapping[str, 
     arguments = {**_asked_for(maker, offer), **options}
     try:
         network = maker(**arguments)
-    except Exception as error:  # the person's constructor may raise anything; it is told back with its line
+    except (Exception, SystemExit) as error:  # the person's constructor may raise anything; it is told back with its line
         raise BadModel(f"{where}:{wanted} cannot be built: {_told(error, where)}") from error
     if not isinstance(network, nn.Module):
         raise BadModel(f"{where}:{wanted} gives a {type(network).__name__}; it must be an nn.Module.")
@@ -59,7 +59,7 @@ def _executed(source: str, where: str) -> ModuleType:
     sys.path.insert(0, folder)  # as `python my_net.py` would
     try:
         exec(compile(source, where, "exec"), module.__dict__)
-    except Exception as error:  # any mistake in a person's file
+    except (Exception, SystemExit) as error:  # any mistake in a person's file
         raise BadModel(f"{where} cannot be loaded: {_told(error, where)}") from error
     finally:
         sys.path.remove(folder)

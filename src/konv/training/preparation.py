@@ -32,7 +32,7 @@ def prepare(recipe: Recipe, training: Samples, view: View, classes: int, device:
     torch.manual_seed(seed_for("weights", recipe.seed))
     network = models.build(recipe.model, view.channels, view.space, classes)
     initialize(network, fit)
-    models.check(network, view.shape, classes, batch=1 if fit.batch_size == 1 else 2)
+    models.check(network, view.shape, classes, batch=1 if fit.batch_size == 1 else 3)
     plan = Plan(
         fit=fit,
         seed=recipe.seed,

@@ -122,8 +122,9 @@ def _require_space(folder: Path, state: State) -> None:
     state_bytes = sum(tensor.nbytes for tensor in state.tensors().values())
     needed = (checkpoints.KEPT + 2) * state_bytes + REPORT_BYTES  # the kept ones, one under way, best weights, classifier
     place = next(parent for parent in folder.absolute().parents if parent.is_dir())
-    free = shutil.disk_usage(place).free
-    if free < needed:
+    usage = shutil.disk_usage(place)
+    free = usage.free
+    if usage.total and free < needed:  # a file system without a size, such as /proc, is no disk
         have, want = f"{free / 2**20:,.0f}", f"{needed / 2**20:,.0f}"
         raise BadRun(f"{place} has {have} MiB free; this run needs about {want}. Make room or choose another --out.")
 

@@ -1,5 +1,7 @@
 """Score a run's classifier on its sealed test split, or on another source."""
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from konv.app.options import AsJson, TrustSource
@@ -23,7 +25,8 @@ def command(run: Path, source: str | None = None, /, *, trust_source: TrustSourc
     from konv.app.outcome import print_json, print_table
     from konv.app.verbs import evaluate
 
-    report = evaluate(opened, source, trust_source=trust_source)
+    with redirect_stdout(sys.stderr):  # what a person's network prints is no result
+        report = evaluate(opened, source, trust_source=trust_source)
     if as_json:
         print_json(report.model_dump(mode="json"))
     else:

@@ -1,5 +1,7 @@
 """Say what a run's classifier sees in picture files."""
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from konv.app.options import AsJson, TrustSource
@@ -25,7 +27,8 @@ def command(run: Path, /, *files: Path, trust_source: TrustSource = False, as_js
     from konv.app.outcome import print_json, print_predictions
     from konv.app.verbs import predict
 
-    predictions = predict(opened, files, trust_source=trust_source)
+    with redirect_stdout(sys.stderr):  # what a person's network prints is no result
+        predictions = predict(opened, files, trust_source=trust_source)
     if as_json:
         print_json({"predictions": [prediction.model_dump(mode="json") for prediction in predictions]})
     else:
