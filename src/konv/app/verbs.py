@@ -72,8 +72,8 @@ def _samples_to_score(run: Run, classifier: Classifier, source: str | None) -> t
     recipe = run.recipe
     if source is not None:
         collection = collect(_as_seen_by(classifier, source))
-    if source is not None and collection.fingerprint != run.split.get("fingerprint"):
-        return match_classes(collection.samples, collection.classes, classifier.classes, source), source, source, 0
+        if collection.fingerprint != run.split.get("fingerprint"):
+            return match_classes(collection.samples, collection.classes, classifier.classes, source), source, source, 0
     openings = 0
 
     def count() -> int:

@@ -43,8 +43,6 @@ def compose(
         _place(given, "data.source", source)
     if model is not None:
         _place(given, "model.name", model)
-    if "model" in given:
-        _place(given, "model.name", _table(given, "model").get("name", "plain"))
     name = _table(given, "data").get("source", "digits")
     ready = READY / f"{str(name).replace('-', '_')}.toml"
     layers = _merged(_read_toml(ready), given) if ready.is_file() else given
