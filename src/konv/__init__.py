@@ -7,12 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from konv.anatomy import dissect as dissect
     from konv.app.verbs import evaluate as evaluate
     from konv.app.verbs import predict as predict
     from konv.app.verbs import report as report
     from konv.app.verbs import resume as resume
     from konv.app.verbs import train as train
     from konv.classifier import Classifier as Classifier
+    from konv.core.anatomy import Anatomy as Anatomy
     from konv.core.compose import compose as compose
     from konv.core.errors import BadArtifact as BadArtifact
     from konv.core.errors import BadData as BadData
@@ -36,8 +38,10 @@ if TYPE_CHECKING:
     from konv.training.estimator import ConvClassifier as ConvClassifier
 
 _HOME = {
+    "konv.anatomy": ("dissect",),
     "konv.app.verbs": ("evaluate", "predict", "report", "resume", "train"),
     "konv.classifier": ("Classifier",),
+    "konv.core.anatomy": ("Anatomy",),
     "konv.core.compose": ("compose",),
     "konv.core.errors": (
         "BadArtifact",
