@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from konv.classifier import Classifier, evaluating, normalised, scaled, standardised
 from konv.core.errors import BadArtifact, BadData, BadModel, BadRecipe
 from konv.core.recipe import Choice
+from konv.core.seals import sealed, unsealed
 from konv.core.view import View
 from konv.models import build, build_from_source
 
@@ -130,20 +131,34 @@ def refusal(folder: Path) -> str:
     return text
 
 
+@pytest.mark.parametrize("name", ["weights.safetensors", "classifier.json"])
 @given(st.data())
-def test_a_flipped_byte_in_the_weights_is_found(
-    artifact: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+def test_a_flipped_byte_is_found(
+    name: str, artifact: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     folder = Path(shutil.copytree(artifact, tmp_path_factory.mktemp("flipped") / "classifier"))
-    content = bytearray((folder / "weights.safetensors").read_bytes())
+    content = bytearray((folder / name).read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
-    (folder / "weights.safetensors").write_bytes(content)
-    assert "weights.safetensors is damaged" in refusal(folder)
+    (folder / name).write_bytes(content)
+    assert f"{name} is damaged" in refusal(folder) or "is a classifier of format" in refusal(folder)
+
+
+def test_facts_changed_by_hand_are_refused(copy: Path) -> None:
+    file = copy / "classifier.json"
+    file.write_text(file.read_text(encoding="utf-8").replace('"temperature": 1.0', '"temperature": 1.5'), encoding="utf-8")
+    assert "classifier.json is damaged or was changed: its checksum does not hold" in refusal(copy)
+
+
+@pytest.mark.parametrize("place", ["weights.safetensors", "classifier.json"])
+def test_a_disk_that_refuses_is_told_in_one_sentence(tmp_path: Path, place: str) -> None:
+    (tmp_path / "classifier" / place).mkdir(parents=True)  # a file cannot take the name of a folder
+    with pytest.raises(BadArtifact, match=r"the classifier .* cannot be written: Is a directory"):
+        made("mlp").save(tmp_path / "classifier")
 
 
 def changed(folder: Path, **facts: object) -> Path:
     file = folder / "classifier.json"
-    file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), **facts}), encoding="utf-8")
+    file.write_text(sealed({**unsealed(file.read_text(encoding="utf-8")), **facts}), encoding="utf-8")
     return folder
 
 

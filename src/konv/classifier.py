@@ -17,9 +17,10 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from konv.core.errors import BadArtifact
-from konv.core.files import write_bytes, write_json
+from konv.core.files import write_bytes, write_sealed
 from konv.core.recipe import Choice
 from konv.core.results import Prediction
+from konv.core.seals import BrokenSeal, unsealed
 from konv.core.view import View
 from konv.models import build, build_from_source, digest, is_own, logits_of, read_source, sized
 
@@ -120,13 +121,11 @@ class Classifier:
     # ---- disk ----
 
     def save(self, folder: Path | str) -> Path:
-        """Writes weights.safetensors and classifier.json into a folder and returns it; each file is whole or absent."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        weights = self._weights()
-        write_bytes(folder / "weights.safetensors", weights)
-        if self.source is not None:
-            write_bytes(folder / "network.py", self.source.encode("utf-8"))
+        """Writes weights.safetensors and classifier.json into a folder and returns it; each file is whole or absent.
+
+        Raises BadArtifact where the disk refuses.
+        """
+        folder, weights = Path(folder), self._weights()
         facts = _Facts(
             format=FORMAT,
             model=self.model,
@@ -138,7 +137,16 @@ class Classifier:
             weights_sha256=hashlib.sha256(weights).hexdigest(),
             source_sha256=digest(self.source) if self.source is not None else None,
         )
-        write_json(folder / "classifier.json", facts.model_dump(mode="json"))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_bytes(folder / "weights.safetensors", weights)
+            if self.source is not None:
+                write_bytes(folder / "network.py", self.source.encode("utf-8"))
+            write_sealed(folder / "classifier.json", facts.model_dump(mode="json"))
+        except OSError as error:
+            raise BadArtifact(
+                f"the classifier {folder} cannot be written: {error.strerror}; make room there or choose another folder."
+            ) from error
         return folder
 
     @classmethod
@@ -200,13 +208,16 @@ class evaluating:
 
 def _read_facts(folder: Path) -> _Facts:
     try:
-        content = json.loads((folder / "classifier.json").read_text(encoding="utf-8"))
+        text = (folder / "classifier.json").read_bytes().decode("utf-8")
+        content = json.loads(text)
         version = content.get("format") if isinstance(content, dict) else None
         if version != FORMAT:
             raise BadArtifact(f"{folder} is a classifier of format {version!r}; this konv reads format {FORMAT}.")
-        return _Facts.model_validate(content)
+        return _Facts.model_validate(unsealed(text))
     except OSError:
         raise BadArtifact(f"there is no classifier in {folder}: it holds no readable classifier.json.") from None
+    except BrokenSeal as error:
+        raise BadArtifact(f"{folder / 'classifier.json'} is damaged or was changed: {error}.") from None
     except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
         first = str(error).splitlines()[0]
         raise BadArtifact(f"{folder / 'classifier.json'} is damaged: {first}.") from None

@@ -11,6 +11,7 @@ from konv.core.errors import BadRun
 from konv.core.recipe import Recipe
 from konv.core.results import Epoch
 from konv.core.run import Run, runs_below
+from konv.core.seals import sealed
 
 ENVIRONMENT = {"torch": "2", "threads": 1}
 SPLIT = {"fingerprint": "abc", "classes": ["a", "b"], "train": ["0"], "valid": ["1"], "test": ["2"]}
@@ -55,7 +56,7 @@ def test_a_run_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("konv.core.run.write_json", full)
+    monkeypatch.setattr("konv.core.run.write_sealed", full)
     with pytest.raises(BadRun, match="cannot be written: No space left on device"):
         Run.create(tmp_path / "run", Recipe(), {})
     assert list(tmp_path.iterdir()) == []
@@ -92,13 +93,19 @@ def test_damaged_files_are_named(run: Run) -> None:
     with pytest.raises(BadRun, match=r"report\.json is damaged"):
         _ = run.report
     (run.path / "report.json").write_text("{}")
+    with pytest.raises(BadRun, match=r"report\.json is damaged or was changed: its checksum does not hold"):
+        _ = run.report
+    run.write("report.json", {})
     with pytest.raises(BadRun, match="holds a damaged report: model"):
         _ = run.report
-    (run.path / "examples.json").write_text("[{}]")
+    run.write("examples.json", [{}])
     with pytest.raises(BadRun, match="holds a damaged example: id"):
         _ = run.examples
-    (run.path / "history.jsonl").write_text("{}\n")
+    (run.path / "history.jsonl").write_text(sealed({}, indent=None))
     with pytest.raises(BadRun, match="holds a damaged epoch: epoch"):
+        _ = run.history
+    (run.path / "history.jsonl").write_bytes(b"\xff\n")
+    with pytest.raises(BadRun, match="is not UTF-8"):
         _ = run.history
     (run.path / "split.json").unlink()
     with pytest.raises(BadRun, match=r"split\.json cannot be read: No such file"):
@@ -143,6 +150,53 @@ def test_a_torn_last_row_does_not_count(run: Run) -> None:
     with open(run.path / "history.jsonl", "a", encoding="utf-8") as stream:
         stream.write('{"epoch": 2, "st')
     assert run.history == [epoch(1)]
+
+
+def test_in_a_finished_run_a_torn_last_row_is_damage(run: Run) -> None:
+    run.record_epoch(epoch(1))
+    run.write("report.json", {})
+    path = run.path / "history.jsonl"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(BadRun, match=r"history\.jsonl is damaged: its last row is torn"):
+        _ = run.history
+
+
+def test_a_changed_row_is_damage(run: Run) -> None:
+    run.record_epoch(epoch(1))
+    path = run.path / "history.jsonl"
+    path.write_text(path.read_text().replace('"accuracy": 0.5', '"accuracy": 0.7', 1))
+    with pytest.raises(BadRun, match=r"history\.jsonl is damaged or was changed: its checksum does not hold"):
+        _ = run.history
+
+
+def test_a_changed_environment_is_read_and_marked(run: Run) -> None:
+    assert run.environment["unaltered"]
+    path = run.path / "environment.json"
+    path.write_text(path.read_text().replace('"threads": 1', '"threads": 3'))
+    assert (run.environment["threads"], run.environment["unaltered"]) == (3, False)
+
+
+def test_an_environment_without_the_key_of_the_recipe_does_not_vouch_for_it(run: Run) -> None:
+    path = run.path / "environment.json"
+    path.write_text(path.read_text().replace("recipe_key", "recipe_kez"))
+    with pytest.raises(BadRun, match="is not what the run was begun with"):
+        _ = run.recipe
+
+
+@pytest.mark.parametrize("change", ["record_epoch", "write_history", "write", "count_opening", "writing"])
+def test_a_disk_that_refuses_is_told_in_one_sentence(run: Run, change: str) -> None:
+    """Where the name that is to be written is a folder: refused for everyone, the superuser too."""
+    for name in ("history.jsonl", "facts.json", "test_openings.json", ".writer"):
+        (run.path / name).mkdir()
+    calls = {
+        "record_epoch": lambda: run.record_epoch(epoch(1)),
+        "write_history": lambda: run.write_history([epoch(1)]),
+        "write": lambda: run.write("facts.json", {}),
+        "count_opening": lambda: run.count_opening("final score", "w"),
+        "writing": lambda: run.writing().__enter__(),
+    }
+    with pytest.raises(BadRun, match=r"cannot be written: Is a directory\. What it holds is intact"):
+        calls[change]()
 
 
 def test_numbers_come_back_from_history_as_they_were(run: Run) -> None:

@@ -1,7 +1,7 @@
 """Named places at every boundary of a write, where a test may kill the process or fail the disk.
 
 KONV_FAILPOINT = "NAME:COUNT:ACTION" acts when NAME is reached for the COUNT-th time: `kill` ends the process at once, as a
-power cut would; `full` and `broken` raise what a full or a broken disk raises. Unset, a place costs one look-up.
+power cut would; the others raise what a full, broken, read-only or closed disk raises. Unset, a place costs one look-up.
 """
 
 import errno
@@ -21,8 +21,10 @@ POINTS = (
     "prune.before",
     "history.before",
     "history.half",
+    "lock.before",
+    "clear.before",
 )
-ERRORS = {"full": errno.ENOSPC, "broken": errno.EIO}
+ERRORS = {"full": errno.ENOSPC, "broken": errno.EIO, "readonly": errno.EROFS, "closed": errno.EACCES}
 
 _reached: Counter[str] = Counter()
 

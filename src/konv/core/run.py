@@ -7,16 +7,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from konv.core import compose
 from konv.core.errors import BadRun
 from konv.core.failpoints import reached
-from konv.core.files import replacing_folder, write_json, write_text
+from konv.core.files import replacing_folder, write_sealed, write_text
 from konv.core.recipe import Recipe
 from konv.core.results import Epoch, Example, Report
+from konv.core.seals import BrokenSeal, sealed, unsealed, without_seal
 
 FORMAT = 1  # of the run folder; raised when an older konv could no longer read it
 Result = TypeVar("Result", bound=BaseModel)
@@ -66,8 +67,8 @@ class Run:
             with replacing_folder(run.path) as temporary:
                 (temporary / "checkpoints").mkdir()
                 write_text(temporary / "recipe.toml", compose.to_toml(recipe))
-                write_json(temporary / "split.json", split or {})
-                write_json(temporary / "environment.json", {"format": FORMAT, **environment, "recipe_key": recipe.key})
+                write_sealed(temporary / "split.json", split or {})
+                write_sealed(temporary / "environment.json", {"format": FORMAT, **environment, "recipe_key": recipe.key})
         except OSError as error:
             raise BadRun(f"the run folder {path} cannot be written: {error.strerror}; choose another --out.") from None
         return run
@@ -95,7 +96,7 @@ class Run:
     def recipe(self) -> Recipe:
         """The recipe as it was when the run began; one that has been changed since is refused."""
         recipe = compose.read(self.path / "recipe.toml")
-        if self.environment.get("recipe_key", recipe.key) != recipe.key:
+        if self.environment.get("recipe_key") != recipe.key:
             raise BadRun(
                 f"{self.path / 'recipe.toml'} is not what the run was begun with; restore it, or train it in another --out."
             )
@@ -103,7 +104,13 @@ class Run:
 
     @property
     def environment(self) -> dict[str, Any]:
-        return self._table("environment.json")
+        """What the run was begun with; a changed file is read all the same, with `unaltered` False for its reader to tell."""
+        path = self.path / "environment.json"
+        text = self._text(path)
+        try:
+            return {**self._unsealed(text, path), "unaltered": True}
+        except BadRun:
+            return {**self._whole_table(self._parsed(text, path), path), "unaltered": False}
 
     @property
     def split(self) -> dict[str, Any]:
@@ -120,9 +127,10 @@ class Run:
     def history(self) -> list[Epoch]:
         """The finished epochs, oldest first."""
         path = self.path / "history.jsonl"
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        whole = text.split("\n")[:-1]  # a row torn by a kill has no line end yet
-        return [self._result(Epoch, self._parsed(line, path)) for line in whole]
+        *rows, torn = (self._text(path) if path.is_file() else "").split("\n")
+        if torn and self.finished:
+            raise BadRun(f"{path} is damaged: its last row is torn, although the run is finished.")
+        return [self._result(Epoch, self._unsealed(f"{row}\n", path, indent=None)) for row in rows]
 
     @property
     def examples(self) -> list[Example]:
@@ -138,8 +146,8 @@ class Run:
 
     def record_epoch(self, epoch: Epoch) -> None:
         """Adds one row to history.jsonl."""
-        with open(self.path / "history.jsonl", "a", encoding="utf-8") as stream:
-            row = epoch.model_dump_json() + "\n"
+        row = _row(epoch)
+        with self._told(), open(self.path / "history.jsonl", "a", encoding="utf-8") as stream:
             reached("history.before")
             stream.write(row[: len(row) // 2])
             stream.flush()
@@ -148,7 +156,8 @@ class Run:
 
     def write_history(self, epochs: Sequence[Epoch]) -> None:
         """Makes history.jsonl hold these rows and no others: those of a checkpoint, so that none is doubled, torn or lost."""
-        write_text(self.path / "history.jsonl", "".join(epoch.model_dump_json() + "\n" for epoch in epochs))
+        with self._told():
+            write_text(self.path / "history.jsonl", "".join(map(_row, epochs)))
 
     def require_same_data(self, fingerprint: str) -> None:
         """Raises BadRun where the data is not what this run was trained on."""
@@ -158,8 +167,9 @@ class Run:
             )
 
     def write(self, name: str, content: Any) -> None:
-        """Writes one of the run's JSON files."""
-        write_json(self.path / name, content)
+        """Writes one of the run's JSON files, a table or a list of tables, with a checksum of itself."""
+        with self._told():
+            write_sealed(self.path / name, content)
 
     def count_opening(self, purpose: str, weights: str) -> int:
         """Notes that the sealed test split is opened and returns how often it has been.
@@ -173,15 +183,15 @@ class Run:
         opening = {"purpose": purpose, "weights_sha256": weights}
         if purpose != "final score" or opening not in openings:
             openings.append(opening)
-            write_json(path, openings)
+            self.write(path.name, openings)
         if self.finished:  # so that the report, drawn again, tells of it
-            write_json(self.path / "report.json", {**self._table("report.json"), "test_openings": len(openings)})
+            self.write("report.json", {**self._table("report.json"), "test_openings": len(openings)})
         return len(openings)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Holds the run for one writer; a second one is refused with the holder's process number."""
-        with open(self.path / ".writer", "a+", encoding="ascii") as stream:
+        with self._lock_file() as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -190,27 +200,58 @@ class Run:
                 raise BadRun(
                     f"{self.path} is being written by process {holder}; wait for it or choose another --out."
                 ) from None
-            stream.truncate(0)
-            stream.write(str(os.getpid()))
-            stream.flush()
+            with self._told():
+                stream.truncate(0)
+                stream.write(str(os.getpid()))
+                stream.flush()
             yield
+
+    def _lock_file(self) -> TextIO:
+        with self._told():
+            reached("lock.before")
+            return open(self.path / ".writer", "a+", encoding="ascii")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turns what the disk says against a write into one sentence."""
+        try:
+            yield
+        except OSError as error:
+            raise BadRun(
+                f"the run folder {self.path} cannot be written: {error.strerror}. What it holds is intact; "
+                "make it writable or make room, then run the same command again."
+            ) from error
 
     # ---- reading ----
 
     def _table(self, name: str) -> dict[str, Any]:
-        content = self._json(name)
+        return self._whole_table(self._json(name), self.path / name)
+
+    @staticmethod
+    def _whole_table(content: Any, path: Path) -> dict[str, Any]:
         if not isinstance(content, dict):
-            raise BadRun(f"{self.path / name} is damaged: it holds no table of names and values.")
-        return content
+            raise BadRun(f"{path} is damaged: it holds no table of names and values.")
+        return without_seal(content)
 
     def _json(self, name: str) -> Any:
         path = self.path / name
+        return self._unsealed(self._text(path), path)
+
+    @staticmethod
+    def _text(path: Path) -> str:
         try:
-            return self._parsed(path.read_text(encoding="utf-8"), path)
+            return path.read_bytes().decode("utf-8")  # read_text would let \r\n pass for \n
         except OSError as error:
             raise BadRun(f"{path} cannot be read: {error.strerror}.") from None
         except UnicodeDecodeError:
             raise BadRun(f"{path} is damaged: it is not UTF-8 text.") from None
+
+    def _unsealed(self, text: str, path: Path, indent: int | None = 1) -> Any:
+        self._parsed(text, path)
+        try:
+            return unsealed(text, indent)
+        except BrokenSeal as error:
+            raise BadRun(f"{path} is damaged or was changed: {error}.") from None
 
     @staticmethod
     def _parsed(text: str, path: Path) -> Any:
@@ -236,6 +277,10 @@ class Run:
             return f"<p>Run <code>{escape(str(self.path))}</code>: not finished, {len(self.history)} epochs done.</p>"
         page = escape(self.report_page.read_text(encoding="utf-8"), quote=True)
         return f'<iframe srcdoc="{page}" style="width:100%;height:720px;border:0" title="{escape(self.name)}"></iframe>'
+
+
+def _row(epoch: Epoch) -> str:
+    return sealed(epoch.model_dump(mode="json"), indent=None)
 
 
 def runs_below(folder: Path) -> list[Run]:

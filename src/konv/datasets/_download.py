@@ -9,7 +9,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from konv.core.errors import BadData
-from konv.core.files import sync_folder
+from konv.core.files import sync
 from konv.datasets._progress import report
 
 TIMEOUT = 30  # seconds without an answer or a byte
@@ -90,7 +90,7 @@ def _keep(part: Path, target: Path) -> None:
     with open(part, "rb") as stream:
         os.fsync(stream.fileno())
     part.replace(target)
-    sync_folder(target.parent)
+    sync(target.parent)
 
 
 def _size(part: Path) -> int:

@@ -1,12 +1,14 @@
-"""Checkpoints: written under another name, flushed, renamed; the newest whose checksum holds is taken.
+"""Checkpoints: written under another name, flushed, renamed; the newest whose checksums hold is taken.
 
 A checkpoint is a folder `00000123` (steps done) with `state.safetensors` and `state.json`, which bears the sha256 of the
-former. Its name, not a clock, orders it.
+former and a checksum of itself. Its name, not a clock, orders it.
 """
 
+import errno
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -15,16 +17,29 @@ from typing import Any
 import safetensors
 import torch
 from safetensors.torch import load as tensors_from
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from konv.core.errors import BadRun
 from konv.core.failpoints import reached
-from konv.core.files import replacing_folder, write_bytes
+from konv.core.files import Bytes, replacing_folder, write_bytes, write_parts
+from konv.core.seals import BrokenSeal, sealed, unsealed
 from konv.training.state import State, Tensors
 
 FORMAT = 1
 KEPT = 2  # checkpoints that stay: the newest, and the one before it should the newest turn out damaged
+NAMES = {  # of the number formats, as safetensors spells them
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+    torch.complex64: "C64",
+}
 
 
 @dataclass(frozen=True)
@@ -36,13 +51,17 @@ class Snapshot:
     facts: dict[str, Any]
 
     @classmethod
-    def of(cls, state: State) -> "Snapshot":
-        copies = {name: _copied(value) for name, value in state.tensors().items()}
+    def of(cls, state: State, buffers: Tensors | None = None) -> "Snapshot":
+        """Returns the state copied into `buffers` where they fit; memory that was used before is filled twice as fast."""
+        old = buffers or {}
+        copies = {name: _copied(value, old.get(name)) for name, value in state.tensors().items()}
         return cls(state.progress.total_steps, copies, state.facts())
 
 
-def _copied(tensor: Tensor) -> Tensor:
-    return torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor.detach())
+def _copied(tensor: Tensor, buffer: Tensor | None) -> Tensor:
+    if buffer is None or (buffer.shape, buffer.dtype) != (tensor.shape, tensor.dtype):
+        buffer = torch.empty(tensor.shape, dtype=tensor.dtype)
+    return buffer.copy_(tensor.detach())
 
 
 class Writer:
@@ -55,11 +74,13 @@ class Writer:
         self._folder = folder
         self._thread: Thread | None = None
         self._error: BaseException | None = None
+        self._buffers: Tensors = {}
 
     def submit(self, state: State) -> None:
-        """Copies the state and hands it to the thread, waiting for the one before it."""
-        snapshot = Snapshot.of(state)
+        """Waits for the checkpoint before it, copies the state and hands the copy to the thread."""
         self.wait()
+        snapshot = Snapshot.of(state, self._buffers)
+        self._buffers = snapshot.tensors
         self._thread = Thread(target=self._run, args=(snapshot,), name="konv-checkpoint")
         self._thread.start()
 
@@ -84,27 +105,81 @@ def commit(folder: Path, state: State) -> Path:
     return write(folder, Snapshot.of(state))
 
 
+# ---- writing ----
+
+
 def write(folder: Path, snapshot: Snapshot) -> Path:
     """Writes a snapshot as the newest checkpoint of a folder, then removes those no longer needed."""
-    content = to_bytes(snapshot.tensors)
-    facts = {"format": FORMAT, "sha256": hashlib.sha256(content).hexdigest(), "facts": snapshot.facts}
-    facts["facts_sha256"] = _facts_digest(facts["facts"])
     final = folder / f"{snapshot.step:08d}"
     try:
         folder.mkdir(exist_ok=True)
-        if final.exists():  # the same step before: a damaged one that was passed over, or the same content
-            shutil.rmtree(final)
         with replacing_folder(final) as temporary:
-            write_bytes(temporary / "state.safetensors", content)
-            write_bytes(temporary / "state.json", json.dumps(facts).encode("utf-8"))
+            hashed = _Hashed(snapshot.tensors)
+            write_parts(temporary / "state.safetensors", hashed)
+            head = {"format": FORMAT, "sha256": hashed.digest.hexdigest(), "facts": snapshot.facts}
+            write_bytes(temporary / "state.json", sealed(head, indent=None).encode("utf-8"))
+            if final.exists():  # the same step before: inside its epoch, or a damaged one that was passed over
+                _remove(final)
         reached("prune.before")
         _prune(folder, final)
     except OSError as error:
-        raise BadRun(
-            f"the checkpoint {final} could not be written: {error.strerror}; the one before it is intact. "
-            "Make room, then run the same command again."
-        ) from error
+        raise BadRun(_sentence(final, error)) from error
     return final
+
+
+class _Hashed:
+    """The parts of a safetensors file: its header, then the memory of each tensor as it lies; hashed as they go by."""
+
+    def __init__(self, tensors: Tensors) -> None:
+        self.digest = hashlib.sha256()
+        self._tensors = dict(sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0])))  # aligned
+
+    def __iter__(self) -> Iterator[Bytes]:
+        for part in (self._header(), *map(_memory, self._tensors.values())):
+            self.digest.update(part)
+            yield part
+
+    def _header(self) -> bytes:
+        table, end = {}, 0
+        for name, tensor in self._tensors.items():
+            start, end = end, end + tensor.nbytes
+            table[name] = {"dtype": NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
+        text = json.dumps(table).encode("utf-8")
+        text += b" " * (-len(text) % 8)
+        return len(text).to_bytes(8, "little") + text  # github.com/huggingface/safetensors: its length, then JSON
+
+
+def _memory(tensor: Tensor) -> Bytes:
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
+
+
+def _remove(place: Path) -> None:
+    """Takes a checkpoint's name away before its files: killed in between, nothing half-removed bears a final name."""
+    away = place.with_name(f".{place.name}.removed.tmp")
+    shutil.rmtree(away, ignore_errors=True)
+    place.rename(away)
+    shutil.rmtree(away)
+
+
+def _prune(folder: Path, newest: Path) -> None:
+    """Keeps the newest and the one before it; what counts more steps is a damaged one that was passed over."""
+    places = _places(folder)
+    kept = [place for place in places if place <= newest][-KEPT:]
+    for place in places:
+        if place not in kept:
+            _remove(place)
+
+
+def _sentence(place: Path, error: OSError) -> str:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    mend = "Make room" if full else "See to the disk"
+    return (
+        f"the checkpoint {place} could not be written: {error.strerror}; the one before it is intact. "
+        f"{mend}, then run the same command again."
+    )
+
+
+# ---- reading ----
 
 
 def latest(folder: Path) -> tuple[Tensors, dict[str, Any], list[str]] | None:
@@ -129,28 +204,18 @@ def _places(folder: Path) -> list[Path]:
     return sorted(place for place in folder.iterdir() if place.is_dir() and place.name.isdigit()) if folder.is_dir() else []
 
 
-def _prune(folder: Path, newest: Path) -> None:
-    """Keeps the newest and the one before it; what counts more steps is a damaged one that was passed over."""
-    places = _places(folder)
-    kept = [place for place in places if place <= newest][-KEPT:]
-    for place in places:
-        if place not in kept:
-            shutil.rmtree(place)
-
-
 def _read(place: Path) -> tuple[Tensors, dict[str, Any]]:
     try:
-        content = (place / "state.safetensors").read_bytes()
-        head = json.loads((place / "state.json").read_text(encoding="utf-8"))
-        version = head["format"]
+        text = (place / "state.json").read_bytes().decode("utf-8")
+        version = json.loads(text)["format"]
         if version != FORMAT:
             raise BadRun(f"it has format {version!r}, this konv reads format {FORMAT}")
-        if hashlib.sha256(content).hexdigest() != head["sha256"] or _facts_digest(head["facts"]) != head["facts_sha256"]:
+        head = unsealed(text, indent=None)
+        content = (place / "state.safetensors").read_bytes()
+        if hashlib.sha256(content).hexdigest() != head["sha256"]:
             raise BadRun("its checksum does not hold")
         return tensors_from(content), head["facts"]
+    except BrokenSeal as error:
+        raise BadRun(str(error)) from None
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise BadRun(f"it cannot be read ({type(error).__name__})") from None
-
-
-def _facts_digest(facts: Any) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("utf-8")).hexdigest()
