@@ -31,7 +31,8 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 def differences(recorded: dict[str, Any], here: dict[str, Any]) -> list[str]:
     """Returns one phrase for each part of the envelope that is not what the run was started with."""
-    return [f"{name} was {recorded.get(name)}, is {here[name]}" for name in ENVELOPE if recorded.get(name) != here[name]]
+    altered = [] if recorded.get("unaltered", True) else ["environment.json was changed since then"]
+    return altered + [f"{name} was {recorded.get(name)}, is {here[name]}" for name in ENVELOPE if recorded.get(name) != here[name]]
 
 
 def choose_device(name: str) -> torch.device:
