@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+from torch.nn.parameter import UninitializedBuffer, is_lazy
 
 from konv.anatomy._formulas import cross, parameters_formula, told
 from konv.anatomy._tracing import Broken, Step, Trace, function_name
@@ -64,7 +64,7 @@ def attempt(
     time: bool = False,
 ) -> Attempt:
     """Returns what `dissect` does, or the anatomy up to the layer that fails, with that layer, its inputs and the exception."""
-    subject = copy.deepcopy(network) if _lazy(network) else network
+    subject = _copied(network) if _lazy(network) else network
     inputs = _inputs(subject, shape, batch)
     samples = len(inputs[0])
     with _unchanged(subject, inputs):
@@ -98,6 +98,13 @@ def _sentence(failure: Failure) -> str:
 
 def _lazy(network: nn.Module) -> bool:
     return any(is_lazy(weight) for weight in (*network.parameters(), *network.buffers()))
+
+
+def _copied(network: nn.Module) -> nn.Module:
+    """Returns a deep copy; buffers without a size, which torch cannot copy, are made anew."""
+    sizeless = [buffer for buffer in network.buffers() if is_lazy(buffer)]
+    make: Any = UninitializedBuffer
+    return copy.deepcopy(network, {id(buffer): make(False, buffer.device, buffer.dtype) for buffer in sizeless})
 
 
 def _inputs(network: nn.Module, shape: Any, batch: int) -> tuple[Tensor, ...]:
@@ -251,6 +258,7 @@ def _layer(step: Step, samples: int, counted: set[int], kept: dict[str, list[int
     new = [weight for weight in step.parameters if id(weight) not in counted]
     counted.update(map(id, new))
     total = step.multiply_adds if says.multiply_adds is None or says.counted else says.multiply_adds
+    fixed = step.fixed_multiply_adds
     outputs = tuple(_sample(shape, samples) for shape in step.output_shapes)
     inputs = tuple(_sample(shape, samples) for shape in step.input_shapes)
     calls = (kept or {}).get(step.name)
@@ -264,7 +272,7 @@ def _layer(step: Step, samples: int, counted: set[int], kept: dict[str, list[int
         formula=says.formula,
         parameters=sum(weight.numel() for weight in new),
         parameters_formula=parameters_formula([tuple(weight.shape) for weight in new]),
-        multiply_adds=total // samples,
+        multiply_adds=(total - fixed) // samples + fixed,
         multiply_adds_formula=says.products,
         receptive_field=field.size if field else None,
         stride=field.stride if field else None,

@@ -81,6 +81,10 @@ class Fields:
         found: Field | None = self._of.get(tensor)
         return found
 
+    def follows(self, arguments: Any) -> bool:
+        """True where one of the tensors follows from the input."""
+        return any(tensor in self._of for tensor in tensors_of(arguments))
+
     def follow(self, operation: Any, given: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
         """Notes the fields of what an operation gave."""
         taken = [tensor for tensor in tensors_of((given, named)) if tensor in self._of]

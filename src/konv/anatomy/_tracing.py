@@ -40,6 +40,7 @@ class Step:
     output_shapes: tuple[tuple[int, ...], ...] = ()
     parameters: tuple[nn.Parameter, ...] = ()
     multiply_adds: int = 0  # measured, whole batch
+    fixed_multiply_adds: int = 0  # of these, what does not follow from the input and is done once for any batch
     forward_bytes: int = 0  # whole batch
     kept_bytes: int = 0  # whole batch
     field: Field | None = None
@@ -224,7 +225,10 @@ class Trace:
         """Runs one of torch's own operations, counts its multiply-adds and follows the receptive field."""
         output = operation(*given, **named)
         if self._open is not None:
-            self._open.multiply_adds += multiply_adds(operation, given, named, output)
+            count = multiply_adds(operation, given, named, output)
+            self._open.multiply_adds += count
+            if self._fields is not None and not self._fields.follows((given, named)):
+                self._open.fixed_multiply_adds += count
         if self._fields is not None:
             self._fields.follow(operation, given, named, output)
         return output
