@@ -8,8 +8,11 @@ from torch import nn
 from konv.core.options import Activation, Fraction
 from konv.models._layers import activation as make_activation
 from konv.models._layers import batch_norm, convolution, max_pool
+from konv.models._sequence import Sequence
 
 MINIMUM_SIDE = 8  # pixels: the second block needs four of the first block's output
+PARAMETERS = 1_475_338
+SETTING = (1, (28, 28), 10)
 
 
 def build(
@@ -35,4 +38,4 @@ def build(
         ("act4", make_activation(activation)),
         ("fc3", nn.Linear(120, classes)),
     ]
-    return nn.Sequential(OrderedDict(layers))
+    return Sequence(OrderedDict(layers))
