@@ -15,20 +15,20 @@ tables = st.dictionaries(st.sampled_from(["a", "b", "이름"]), values | st.list
 indents = st.sampled_from([None, 1])
 
 
-@given(tables | st.lists(tables), indents)
-def test_what_was_sealed_comes_back(content: object, indent: int | None) -> None:
+@given(tables, indents)
+def test_what_was_sealed_comes_back(content: dict[str, object], indent: int | None) -> None:
     assert unsealed(sealed(content, indent), indent) == content
 
 
-@given(tables | st.lists(tables, min_size=1), indents, st.data())
-def test_one_flipped_bit_is_found(content: object, indent: int | None, data: st.DataObject) -> None:
+@given(tables, indents, st.data())
+def test_one_flipped_bit_is_found(content: dict[str, object], indent: int | None, data: st.DataObject) -> None:
     whole = bytearray(sealed(content, indent).encode())
     whole[data.draw(st.integers(0, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     with pytest.raises(ValueError):
         unsealed(whole.decode(), indent)
 
 
-@pytest.mark.parametrize("text", ["3", "null", '"text"', "[1]", "{}", "[{}]", '{"checksum": "0"}'])
+@pytest.mark.parametrize("text", ["3", "null", '"text"', "[]", "{}", '{"checksum": "0"}'])
 def test_what_was_never_sealed_is_refused(text: str) -> None:
     with pytest.raises(BrokenSeal):
         unsealed(text)

@@ -40,12 +40,16 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode("utf-8"))
 
 
+def to_json(content: Any) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
 def write_json(path: Path, content: Any) -> None:
-    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    write_text(path, to_json(content))
 
 
 def write_sealed(path: Path, content: Any) -> None:
-    """Writes a table, or a list of tables, as JSON that tells when it was damaged (`konv.core.seals`)."""
+    """Writes a table as JSON that tells when it was damaged (`konv.core.seals`)."""
     write_text(path, sealed(content))
 
 

@@ -1,6 +1,7 @@
 """Run: a folder with the recipe, the environment, the history, checkpoints, weights and report of one training."""
 
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -14,12 +15,13 @@ from pydantic import BaseModel, ValidationError
 from konv.core import compose
 from konv.core.errors import BadRun
 from konv.core.failpoints import reached
-from konv.core.files import replacing_folder, write_sealed, write_text
+from konv.core.files import replacing_folder, to_json, write_sealed, write_text
 from konv.core.recipe import Recipe
 from konv.core.results import Epoch, Example, Report
-from konv.core.seals import BrokenSeal, sealed, unsealed, without_seal
+from konv.core.seals import BrokenSeal, unsealed
 
 FORMAT = 1  # of the run folder; raised when an older konv could no longer read it
+CHECKSUMS = "checksums.json"  # sha256 of the other files, two where the newer may not have been written yet
 Result = TypeVar("Result", bound=BaseModel)
 
 
@@ -66,9 +68,14 @@ class Run:
             run.path.parent.mkdir(parents=True, exist_ok=True)
             with replacing_folder(run.path) as temporary:
                 (temporary / "checkpoints").mkdir()
-                write_text(temporary / "recipe.toml", compose.to_toml(recipe))
-                write_sealed(temporary / "split.json", split or {})
-                write_sealed(temporary / "environment.json", {"format": FORMAT, **environment, "recipe_key": recipe.key})
+                texts = {
+                    "recipe.toml": compose.to_toml(recipe),
+                    "split.json": to_json(split or {}),
+                    "environment.json": to_json({"format": FORMAT, **environment, "recipe_key": recipe.key}),
+                }
+                for name, text in texts.items():
+                    write_text(temporary / name, text)
+                write_sealed(temporary / CHECKSUMS, {name: [_digest(text)] for name, text in texts.items()})
         except OSError as error:
             raise BadRun(f"the run folder {path} cannot be written: {error.strerror}; choose another --out.") from None
         return run
@@ -104,13 +111,10 @@ class Run:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """What the run was begun with; a changed file is read all the same, with `unaltered` False for its reader to tell."""
+        """What the run was begun with; `altered` names the files that are not as they were then, for its reader to tell."""
         path = self.path / "environment.json"
-        text = self._text(path)
-        try:
-            return {**self._unsealed(text, path), "unaltered": True}
-        except BadRun:
-            return {**self._whole_table(self._parsed(text, path), path), "unaltered": False}
+        found = self._checked_table(self._parsed(self._text(path), path), path)
+        return {**found, "altered": [name for name in ("recipe.toml", path.name) if not self._as_written(name)]}
 
     @property
     def split(self) -> dict[str, Any]:
@@ -127,10 +131,11 @@ class Run:
     def history(self) -> list[Epoch]:
         """The finished epochs, oldest first."""
         path = self.path / "history.jsonl"
-        *rows, torn = (self._text(path) if path.is_file() else "").split("\n")
-        if torn and self.finished:
-            raise BadRun(f"{path} is damaged: its last row is torn, although the run is finished.")
-        return [self._result(Epoch, self._unsealed(f"{row}\n", path, indent=None)) for row in rows]
+        whole = (self._text(path) if path.is_file() else "").split("\n")[:-1]  # a row torn by a kill has no line end yet
+        rows = [self._result(Epoch, self._parsed(line, path)) for line in whole]
+        if self.finished:  # before that, rows are added, and a checkpoint holds them too
+            self._require_as_written(path.name)
+        return rows
 
     @property
     def examples(self) -> list[Example]:
@@ -146,7 +151,7 @@ class Run:
 
     def record_epoch(self, epoch: Epoch) -> None:
         """Adds one row to history.jsonl."""
-        row = _row(epoch)
+        row = epoch.model_dump_json() + "\n"
         with self._told(), open(self.path / "history.jsonl", "a", encoding="utf-8") as stream:
             reached("history.before")
             stream.write(row[: len(row) // 2])
@@ -157,7 +162,7 @@ class Run:
     def write_history(self, epochs: Sequence[Epoch]) -> None:
         """Makes history.jsonl hold these rows and no others: those of a checkpoint, so that none is doubled, torn or lost."""
         with self._told():
-            write_text(self.path / "history.jsonl", "".join(map(_row, epochs)))
+            write_text(self.path / "history.jsonl", "".join(epoch.model_dump_json() + "\n" for epoch in epochs))
 
     def require_same_data(self, fingerprint: str) -> None:
         """Raises BadRun where the data is not what this run was trained on."""
@@ -167,9 +172,20 @@ class Run:
             )
 
     def write(self, name: str, content: Any) -> None:
-        """Writes one of the run's JSON files, a table or a list of tables, with a checksum of itself."""
+        """Writes one of the run's JSON files and notes its checksum; report.json ends a run, so the history's is noted too."""
+        text, history = to_json(content), self.path / "history.jsonl"
         with self._told():
-            write_sealed(self.path / name, content)
+            ended = {history.name: self._text(history)} if name == "report.json" and history.is_file() else {}
+            self._note_checksums({**ended, name: text})
+            write_text(self.path / name, text)
+
+    def _note_checksums(self, texts: dict[str, str]) -> None:
+        """Notes them before the files are written; a kill in between leaves the old file, whose checksum stays as well."""
+        known = self._checksums()
+        for name, text in texts.items():
+            now = [_digest(self._text(self.path / name))] if (self.path / name).is_file() else []
+            known[name] = list(dict.fromkeys([digest for digest in now if digest in known.get(name, ())] + [_digest(text)]))
+        write_sealed(self.path / CHECKSUMS, known)
 
     def count_opening(self, purpose: str, weights: str) -> int:
         """Notes that the sealed test split is opened and returns how often it has been.
@@ -225,33 +241,49 @@ class Run:
     # ---- reading ----
 
     def _table(self, name: str) -> dict[str, Any]:
-        return self._whole_table(self._json(name), self.path / name)
+        return self._checked_table(self._json(name), self.path / name)
 
     @staticmethod
-    def _whole_table(content: Any, path: Path) -> dict[str, Any]:
+    def _checked_table(content: Any, path: Path) -> dict[str, Any]:
         if not isinstance(content, dict):
             raise BadRun(f"{path} is damaged: it holds no table of names and values.")
-        return without_seal(content)
+        return content
 
     def _json(self, name: str) -> Any:
         path = self.path / name
-        return self._unsealed(self._text(path), path)
+        content = self._parsed(self._text(path), path)
+        self._require_as_written(name)
+        return content
+
+    def _require_as_written(self, name: str) -> None:
+        if not self._as_written(name):
+            raise BadRun(f"{self.path / name} is damaged or was changed: its checksum does not hold.")
+
+    def _as_written(self, name: str) -> bool:
+        """True where a file has its noted checksum; one that nobody noted is taken as it is."""
+        known = self._checksums()
+        return name not in known or _digest(self._text(self.path / name)) in known[name]
+
+    def _checksums(self) -> dict[str, list[str]]:
+        path = self.path / CHECKSUMS
+        if not path.is_file():  # a run made before there were any
+            return {}
+        text = self._text(path)
+        self._parsed(text, path)
+        try:
+            found: dict[str, list[str]] = unsealed(text)
+        except BrokenSeal as error:
+            raise BadRun(f"{path} is damaged or was changed: {error}.") from None
+        return found
 
     @staticmethod
     def _text(path: Path) -> str:
         try:
-            return path.read_bytes().decode("utf-8")  # read_text would let \r\n pass for \n
+            return path.read_bytes().decode("utf-8")  # as it is: read_text would let \r\n pass for \n
         except OSError as error:
             raise BadRun(f"{path} cannot be read: {error.strerror}.") from None
         except UnicodeDecodeError:
             raise BadRun(f"{path} is damaged: it is not UTF-8 text.") from None
-
-    def _unsealed(self, text: str, path: Path, indent: int | None = 1) -> Any:
-        self._parsed(text, path)
-        try:
-            return unsealed(text, indent)
-        except BrokenSeal as error:
-            raise BadRun(f"{path} is damaged or was changed: {error}.") from None
 
     @staticmethod
     def _parsed(text: str, path: Path) -> Any:
@@ -279,8 +311,8 @@ class Run:
         return f'<iframe srcdoc="{page}" style="width:100%;height:720px;border:0" title="{escape(self.name)}"></iframe>'
 
 
-def _row(epoch: Epoch) -> str:
-    return sealed(epoch.model_dump(mode="json"), indent=None)
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def runs_below(folder: Path) -> list[Run]:

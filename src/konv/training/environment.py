@@ -31,7 +31,7 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 def differences(recorded: dict[str, Any], here: dict[str, Any]) -> list[str]:
     """Returns one phrase for each part of the envelope that is not what the run was started with."""
-    altered = [] if recorded.get("unaltered", True) else ["environment.json was changed since then"]
+    altered = [f"{name} was changed since then" for name in recorded.get("altered", ())]
     return altered + [f"{name} was {recorded.get(name)}, is {here[name]}" for name in ENVELOPE if recorded.get(name) != here[name]]
 
 
