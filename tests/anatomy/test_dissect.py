@@ -79,6 +79,7 @@ def test_functions_between_layers_are_steps_and_a_layer_called_twice_counts_its_
     assert layer_of(anatomy, "cat").formula == "4 + 4 = 8"
     assert layer_of(anatomy, "add").inputs == ((4, 6, 6), (4, 6, 6))
     assert layer_of(anatomy, "add").receptive_field == (5, 5)
+    assert [layer.sources for layer in anatomy.layers] == [(-1,), (0,), (1,), (-1, 2), (1, 3), (1, 4), (5,), (6,)]
     assert anatomy.parameters == sum(weight.numel() for weight in network.parameters())
 
 

@@ -257,8 +257,9 @@ def _layer(step: Step, samples: int, counted: set[int], kept: dict[str, list[int
     _check(step, says)
     new = [weight for weight in step.parameters if id(weight) not in counted]
     counted.update(map(id, new))
-    total = step.multiply_adds if says.multiply_adds is None or says.counted else says.multiply_adds
-    fixed = step.fixed_multiply_adds
+    total, fixed = step.multiply_adds, step.fixed_multiply_adds
+    if says.multiply_adds is not None and not says.counted:
+        total, fixed = says.multiply_adds, 0
     outputs = tuple(_sample(shape, samples) for shape in step.output_shapes)
     inputs = tuple(_sample(shape, samples) for shape in step.input_shapes)
     calls = (kept or {}).get(step.name)
@@ -280,6 +281,7 @@ def _layer(step: Step, samples: int, counted: set[int], kept: dict[str, list[int
         inputs=inputs,
         outputs=outputs,
         module=step.module is not None,
+        sources=step.sources,
         shared=bool(step.parameters) and not new,
         forward_bytes=step.forward_bytes // samples,
         backward_bytes=None if keeps is None else keeps // samples,

@@ -445,11 +445,16 @@ def _reshape(call: _Call, shape: tuple[int, ...]) -> Field:
             taken.append(atom)
         if not taken and atoms and atoms[0].length == 1:
             taken.append(atoms.pop(0))
-        layout.append(tuple(taken) or (Atom(1),))
-    layout[-1:] = [(*layout[-1], *atoms)] if layout else []
+        layout.append(_tidy(taken))
+    layout[-1:] = [_tidy([*layout[-1], *atoms])] if layout else []
     if [prod(atom.length for atom in dimension) for dimension in layout] != list(shape):
         raise _Lost
     return replace(field, layout=tuple(layout))
+
+
+def _tidy(atoms: list[Atom]) -> tuple[Atom, ...]:
+    """Leaves out factors of one that run along no axis."""
+    return tuple(atom for atom in atoms if atom != Atom(1)) or (Atom(1),)
 
 
 def _split(field: Field, atom: Atom, first: int) -> tuple[Atom, Atom]:

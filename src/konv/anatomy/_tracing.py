@@ -45,6 +45,7 @@ class Step:
     kept_bytes: int = 0  # whole batch
     field: Field | None = None
     seconds: float = 0.0
+    sources: tuple[int, ...] = ()  # numbers of the steps whose outputs came in; -1 is the network's input
 
 
 @dataclass
@@ -79,7 +80,7 @@ class Trace:
         self._open: Step | None = None
         self._owner: nn.Module | None = None  # the module whose call is the open step
         self._failed: tuple[Exception, Step | None] | None = None
-        self._known = WeakIdKeyDictionary()  # tensors that follow from the input
+        self._from = WeakIdKeyDictionary()  # tensors that follow from the input → numbers of the steps they come from
         self._made_of = WeakIdKeyDictionary()  # tensors that follow from parameters alone → those parameters
         self._kept: set[int] = _storages(network)
         self._fields = Fields() if fields else None
@@ -89,7 +90,7 @@ class Trace:
     def run(self, inputs: tuple[Tensor, ...]) -> Any:
         """Runs the network once and returns what it gives; an exception of it is kept in `broken` and None returned."""
         for tensor in inputs:
-            self._known[tensor] = True
+            self._from[tensor] = frozenset({-1})
             self._kept.add(_storage(tensor))
             if self._fields is not None:
                 self._fields.begin(tensor)
@@ -137,9 +138,10 @@ class Trace:
         return enter
 
     def _leaving(self, module: nn.Module, _: Any, output: Any) -> None:
-        self._frames.pop()
+        frame = self._frames.pop()
         for tensor in tensors_of(output):
-            self._known[tensor] = True
+            if tensor not in self._from:  # made by no function of torch: a person's autograd.Function
+                self._from[tensor] = self._sources(frame.given)
         if self._owner is module:
             self._finish(output)
             self._owner = None
@@ -149,7 +151,8 @@ class Trace:
     def call(self, function: Any, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Runs a function of torch, as a step of its own where it is one."""
         taken = tensors_of((given, named))
-        known = any(tensor in self._known for tensor in taken)
+        sources = self._sources(taken)
+        known = bool(sources)
         inside = self._open is not None
         if known and not inside and self._frames:
             self._start(_step(self._function_name(function), None, function, given, named, self._parameters_in(taken)))
@@ -162,7 +165,7 @@ class Trace:
         results = tensors_of(output)
         if known:
             for tensor in results:
-                self._known[tensor] = True
+                self._from[tensor] = sources
         elif results:
             self._note_parameters(taken, results)
         if known and not inside and self._frames:
@@ -200,7 +203,11 @@ class Trace:
 
     # ---- steps ----
 
+    def _sources(self, taken: Any) -> frozenset[int]:
+        return frozenset(number for tensor in tensors_of(taken) for number in self._from.get(tensor, ()))
+
     def _start(self, step: Step) -> None:
+        step.sources = tuple(sorted(self._sources(step.inputs)))
         self._open = step
         self._wait()
         step.seconds = perf_counter()
@@ -214,6 +221,8 @@ class Trace:
         step.output_shapes = tuple(tuple(tensor.shape) for tensor in step.outputs)
         came_in = {_storage(tensor) for tensor in step.inputs}
         step.forward_bytes = sum(_bytes(tensor) for tensor in step.outputs if _storage(tensor) not in came_in)
+        for tensor in step.outputs:
+            self._from[tensor] = frozenset({len(self.steps)})
         if self._fields is not None and step.outputs:
             step.field = self._fields.of(step.outputs[0])
         step.inputs = step.outputs = ()  # lets go of the features

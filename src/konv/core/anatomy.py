@@ -28,6 +28,7 @@ class Layer(_Frozen):
     offset: tuple[float, ...] | None = None  # centre of the first output value, in input pixels; 0 is the first pixel
     inputs: tuple[Shape, ...] = ()  # all tensors that came in
     outputs: tuple[Shape, ...] = ()
+    sources: tuple[int, ...] = ()  # numbers of the steps it takes in, from 0; -1 is the network's input
     module: bool = True  # False: a function called between layers
     shared: bool = False  # its parameters were counted at an earlier step
     forward_bytes: int = 0  # of the output, one sample
