@@ -236,7 +236,7 @@ def _checked_weights(folder: Path, expected: str) -> bytes:
 def _rebuilt(folder: Path, facts: _Facts, trust_source: bool) -> tuple[nn.Module, str | None]:
     view, classes = facts.view, len(facts.classes)
     if not is_own(facts.model):
-        return build(facts.model, view.channels, view.space, classes), None
+        return build(facts.model, view.channels, view.space, classes, pretrained=False), None
     source = _trusted_source(folder, facts, trust_source)
     where, _, wanted = facts.model.name.rpartition(":")
     offer = {"channels": view.channels, "space": view.space, "classes": classes}

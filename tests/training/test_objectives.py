@@ -1,5 +1,7 @@
 """Objectives equal torch's and the papers' formulas."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import torch
@@ -122,3 +124,39 @@ def test_scores_in_half_precision_are_lost_in_float32() -> None:
     objective = make_objective(Fit(), COUNTS, CLASSES, torch.device("cpu"))
     value, logits = objective(nn.Identity(), torch.randn(3, CLASSES).bfloat16(), torch.tensor([0, 1, 2]))
     assert value.dtype == logits.dtype == torch.float32
+
+
+class Heads(NamedTuple):
+    logits: Tensor
+    aux_logits: Tensor | None
+
+
+class WithHead(nn.Module):
+    """Passes its inputs on, and twice them as an auxiliary head."""
+
+    def __init__(self, head: bool) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, inputs: Tensor) -> Heads:
+        return Heads(inputs, 2 * inputs if self.head else None)
+
+
+@pytest.mark.parametrize("fit", [Fit(), Fit(loss="focal"), Fit(loss="mean_squared_error", class_weights=WEIGHTS)])
+def test_an_auxiliary_head_counts_three_tenths(scored: tuple[Tensor, Tensor], fit: Fit) -> None:
+    objective = make_objective(fit, COUNTS, CLASSES, torch.device("cpu"))
+    inputs, labels = scored
+    alone, head = objective(nn.Identity(), inputs, labels)[0], objective(nn.Identity(), 2 * inputs, labels)[0]
+    value, logits = objective(WithHead(head=True), inputs, labels)
+    torch.testing.assert_close(value, alone + 0.3 * head)
+    assert torch.equal(logits, inputs)
+    assert torch.equal(objective(WithHead(head=False), inputs, labels)[0], alone)
+
+
+def test_further_parts_of_a_plain_tuple_are_no_heads(scored: tuple[Tensor, Tensor]) -> None:
+    class Pair(nn.Module):
+        def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+            return inputs, inputs.softmax(dim=1)
+
+    objective = make_objective(Fit(), COUNTS, CLASSES, torch.device("cpu"))
+    assert torch.equal(objective(Pair(), *scored)[0], objective(nn.Identity(), *scored)[0])

@@ -36,14 +36,16 @@ def _shown(key: str, value: Any) -> str:
 
 
 def print_shelf(name: str, shelf: Shelf, as_json: bool, *, more: str) -> int:
-    """Prints every choice of a shelf with its description and options."""
+    """Prints every file of a shelf with its description, the names it answers to, and its options."""
+    entries = shelf.entries()
     rows = [
         {
-            "name": entry.name,
+            "name": f"{entry.name}:NAME" if entry.open else entry.name,
             "what it is": entry.description,
+            **({"variants": ", ".join(entry.variants)} if any(other.variants for other in entries) else {}),
             "options": ", ".join(f"{option.name}={option.default}" for option in entry.options),
         }
-        for entry in shelf.entries()
+        for entry in entries
     ]
     print_rows(name, rows, as_json, empty="")
     if not as_json:

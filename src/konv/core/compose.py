@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from konv.core.errors import BadRecipe, KonvError, UnknownName, did_you_mean
 from konv.core.options import allowed, show
 from konv.core.recipe import Choice, DataOptions, Fit, Recipe
-from konv.core.shelves import AUGMENTATIONS, DATASETS, MODELS
+from konv.core.shelves import AUGMENTATIONS, DATASETS, MODELS, is_own_network
 
 SPELLINGS = {"fit.optimiser": "fit.optimizer", "fit.initialisation": "fit.initialization"}
 OTHER_NAMES = {
@@ -62,7 +62,7 @@ def check(values: Mapping[str, Any]) -> Recipe:
     data = {**recipe.data.model_dump(), **options, "source": name}
     if recipe.model.name.endswith(".py"):
         raise UnknownName(f"--model {recipe.model.name} names a file; say which class of it: {recipe.model.name}:ClassName.")
-    model = checked_choice(recipe.model, MODELS, "model") if ":" not in recipe.model.name else recipe.model
+    model = recipe.model if is_own_network(recipe.model.name) else checked_choice(recipe.model, MODELS, "model")
     augment = [checked_choice(choice, AUGMENTATIONS, f"fit.augment.{choice.name}") for choice in recipe.fit.augment]
     _check_momentum(recipe.fit)
     fit = recipe.fit.model_copy(update={"augment": augment})

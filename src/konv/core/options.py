@@ -11,6 +11,7 @@ Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"]
+Stem = Literal["auto", "small", "large"]  # how a network begins: small keeps the size, large is the published one
 
 _NAMES: dict[str, Any] = {
     **{name: getattr(typing, name) for name in ("Literal", "Any")},
@@ -19,6 +20,7 @@ _NAMES: dict[str, Any] = {
     "Fraction": Fraction,
     "NonNegative": NonNegative,
     "Activation": Activation,
+    "Stem": Stem,
 }
 
 

@@ -4,7 +4,7 @@ import ast
 import importlib
 import importlib.util
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -24,17 +24,38 @@ class Option:
 
 @dataclass(frozen=True)
 class Entry:
-    """What a shelf knows of a module before importing it."""
+    """What a shelf knows of a module, or of one variant of it, before importing it."""
 
     name: str
     description: str
     options: tuple[Option, ...]
     constants: dict[str, Any]  # module-level names given a literal value, such as MINIMUM_SIDE
+    module: str = ""  # the file it stands in
+    variants: tuple[str, ...] = ()  # further names the file answers to; its own name means the first of them
+    told: bool = False  # whether its function wants to know by which name it was chosen, as the parameter `variant`
+    fixed: dict[str, Any] = field(default_factory=dict)  # options that the variant sets, which are then no options any more
+
+    @property
+    def open(self) -> bool:
+        """True where MODULE:ANYTHING is a name: the variants are another package's."""
+        return bool(self.constants.get("OPEN"))
+
+    def variant(self, name: str) -> "Entry":
+        """Returns the entry of one variant: its capital keys are its constants, the others options it fixes."""
+        own: dict[str, Any] = self.constants.get("VARIANTS", {}).get(name, {})
+        named = {"variant": name.partition(":")[2] or name} if self.told else {}
+        fixed = named | {key: value for key, value in own.items() if not key.isupper()}
+        constants = self.constants | {key: value for key, value in own.items() if key.isupper()}
+        options = tuple(option for option in self.options if option.name not in fixed)
+        return replace(self, name=name, options=options, constants=constants, fixed=fixed)
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """The choices of one folder: file name = name, first docstring line = description."""
+    """The choices of one folder: file name = name, first docstring line = description.
+
+    A file may answer to more names than its own: VARIANTS = {name: {option it fixes: value, CONSTANT: value}}.
+    """
 
     package: str
     function: str  # the function every module on this shelf defines
@@ -48,28 +69,56 @@ class Shelf:
         return Path(spec.submodule_search_locations[0])
 
     def names(self) -> list[str]:
-        """Returns every name on the shelf in alphabetical order; modules with a leading underscore are machinery."""
+        """Returns every file on the shelf in alphabetical order; modules with a leading underscore are machinery."""
         return sorted(path.stem for path in self.folder.glob("*.py") if not path.stem.startswith("_"))
 
+    def choices(self) -> list[str]:
+        """Returns every name that can be chosen: the variants of a file that has some, else the file's own name."""
+        return [name for module in self.entries() if not module.open for name in module.variants or (module.name,)]
+
+    def has(self, name: str) -> bool:
+        """True if the name, as a person may write it, is on the shelf."""
+        return self._module_of(_plain(name)) is not None
+
     def find(self, name: str) -> str:
-        """Returns the name as it stands on the shelf (`fashion-mnist` is `fashion_mnist`), or raises UnknownName."""
-        plain = name.strip().lower().replace("-", "_")
-        known = self.names()
-        if plain not in known:
-            guess = did_you_mean(name, known)
-            raise UnknownName(f"there is no {self.noun} named {name!r}{guess or '.'} Known: {', '.join(known)}.")
-        return plain
+        """Returns the name as it stands on the shelf (`fashion-mnist` is `fashion_mnist`, `resnet` its first variant), or
+        raises UnknownName.
+        """
+        return self.entry(name).name
 
     def entry(self, name: str) -> Entry:
-        """Returns description and options of one module, read from its text."""
-        return _read(self.folder / f"{self.find(name)}.py", self.function)
+        """Returns description and options of one choice, read from its file's text, or raises UnknownName."""
+        plain = _plain(name)
+        module = self._module_of(plain)
+        if module is None:
+            guess = did_you_mean(name, [*self.choices(), *self.names()])
+            raise UnknownName(f"there is no {self.noun} named {name!r}{guess or '.'} Known: {', '.join(self.names())}.")
+        if plain == module.name and module.open:
+            raise UnknownName(f"{self.noun} {name!r} is a package of many; say which: {plain}:NAME.")
+        first = plain == module.name and module.variants and plain not in module.variants
+        return module.variant(module.variants[0] if first else plain)
 
     def entries(self) -> list[Entry]:
-        return [self.entry(name) for name in self.names()]
+        """Returns one entry per file, variants within."""
+        return [self._read(name) for name in self.names()]
 
     def take(self, name: str) -> ModuleType:
-        """Imports and returns the module of that name."""
-        return importlib.import_module(f"{self.package}.{self.find(name)}")
+        """Imports and returns the module that serves that name."""
+        module = self._module_of(_plain(name)) or self.entry(name)  # the latter tells what is wrong
+        return importlib.import_module(f"{self.package}.{module.module}")
+
+    def _read(self, module: str) -> Entry:
+        return _read(self.folder / f"{module}.py", self.function)
+
+    def _module_of(self, plain: str) -> Entry | None:
+        names = self.names()
+        if plain in names:
+            return self._read(plain)
+        package, colon, rest = plain.partition(":")
+        if colon:
+            found = self._read(package) if package in names and rest else None
+            return found if found and found.open else None
+        return next((entry for entry in self.entries() if plain in entry.variants), None)
 
     def check_options(self, name: str, given: dict[str, Any], where: str, *, beside: Iterable[str] = ()) -> dict[str, Any]:
         """Returns the given options with their values converted, or raises BadRecipe; loads nothing heavy.
@@ -99,7 +148,16 @@ def _read(path: Path, function: str) -> Entry:
             literal = _literal(node.value)
             if literal is not None:
                 constants[node.targets[0].id] = literal
-    return Entry(path.stem, description, options, constants)
+    variants = tuple(constants.get("VARIANTS", ()))
+    told = any(option.name == "variant" for option in options)
+    options = tuple(option for option in options if option.name != "variant")
+    return Entry(path.stem, description, options, constants, path.stem, variants, told)
+
+
+def _plain(name: str) -> str:
+    """`fashion-mnist` is `fashion_mnist`; what follows a colon is another package's name and stays as it is."""
+    own, colon, others = name.strip().partition(":")
+    return own.lower().replace("-", "_") + colon + others
 
 
 def _options(function: ast.FunctionDef) -> tuple[Option, ...]:

@@ -7,3 +7,8 @@ MODELS = Shelf("konv.models", "build", "model")
 AUGMENTATIONS = Shelf("konv.training.augmentations", "augment", "augmentation")
 COMMANDS = Shelf("konv.app.commands", "command", "command")
 TRACKERS = Shelf("konv.app.trackers", "track", "tracker")
+
+
+def is_own_network(model: str) -> bool:
+    """True for a person's own network, `my_net.py:Net`; `timm:NAME` has a colon too and is on the shelf."""
+    return ":" in model and not MODELS.has(model)

@@ -52,6 +52,13 @@ def logits_of(outputs: object) -> Tensor:
     return outputs
 
 
+def auxiliary_of(outputs: object) -> list[Tensor]:
+    """Returns the scores (N, K) of auxiliary heads: the parts of a named tuple whose names begin with `aux`."""
+    names = getattr(outputs, "_fields", ())
+    parts = [getattr(outputs, name) for name in names if name.startswith("aux")]
+    return [part for part in parts if isinstance(part, Tensor)]
+
+
 def _check_outputs(outputs: Tensor, batch: int, classes: int) -> None:
     wanted = (batch, classes)
     if tuple(outputs.shape) != wanted:

@@ -1,11 +1,17 @@
 """Layers by the number of space dimensions, so that signals, pictures and volumes share one network."""
 
+from collections.abc import Callable
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_CONVOLUTION = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-_BATCH_NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
-_MAX_POOL = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
+Kinds = dict[int, Callable[..., nn.Module]]  # by the number of space dimensions
+
+_CONVOLUTION: Kinds = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_BATCH_NORM: Kinds = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_MAX_POOL: Kinds = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
+_AVERAGE_POOL: Kinds = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
+_GLOBAL_AVERAGE = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
 _GLOBAL_MAX = {1: nn.AdaptiveMaxPool1d, 2: nn.AdaptiveMaxPool2d, 3: nn.AdaptiveMaxPool3d}
 _ACTIVATION: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -18,8 +24,21 @@ _ACTIVATION: dict[str, type[nn.Module]] = {
 }
 
 
-def convolution(dimensions: int, inputs: int, outputs: int, kernel: int, *, padding: int = 0, bias: bool = True) -> nn.Module:
-    return _CONVOLUTION[dimensions](inputs, outputs, kernel, padding=padding, bias=bias)
+def convolution(
+    dimensions: int,
+    inputs: int,
+    outputs: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    groups: int = 1,
+    bias: bool = True,
+) -> nn.Module:
+    return _CONVOLUTION[dimensions](
+        inputs, outputs, kernel, stride=stride, padding=padding, dilation=dilation, groups=groups, bias=bias
+    )
 
 
 def batch_norm(dimensions: int, channels: int) -> nn.Module:
@@ -37,8 +56,16 @@ class FlatBatchNorm(nn.BatchNorm1d):
         return super().forward(features)
 
 
-def max_pool(dimensions: int, window: int) -> nn.Module:
-    return _MAX_POOL[dimensions](window)
+def max_pool(dimensions: int, window: int, *, ceil_mode: bool = False) -> nn.Module:
+    return _MAX_POOL[dimensions](window, ceil_mode=ceil_mode)
+
+
+def average_pool(dimensions: int, window: int) -> nn.Module:
+    return _AVERAGE_POOL[dimensions](window)
+
+
+def global_average_pool(dimensions: int) -> nn.Module:
+    return _GLOBAL_AVERAGE[dimensions](1)
 
 
 def global_max_pool(dimensions: int) -> nn.Module:

@@ -9,6 +9,8 @@ from konv.core.options import Activation, Fraction, Positive
 from konv.models._layers import activation as make_activation
 
 MINIMUM_SIDE = 1  # pixels
+PARAMETERS = 235_146
+SETTING = (1, (28, 28), 10)
 
 
 def build(

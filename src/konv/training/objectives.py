@@ -10,25 +10,47 @@ from torch import Tensor, nn
 
 from konv.core.errors import BadRecipe
 from konv.core.recipe import Fit
-from konv.models import logits_of
+from konv.models import auxiliary_of, logits_of
 
 Objective = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
+AUXILIARY = 0.3  # what the loss of each auxiliary head counts (GoogLeNet, arxiv.org/abs/1409.4842, section 5)
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]  # logits (N, K), targets (N, K), weights (K,) → mean loss
 
 
 def make_objective(fit: Fit, labels: NDArray[np.int64], classes: int, device: torch.device) -> Objective:
-    """Returns the recipe's objective; it takes labels (N,) or shares of classes (N, K)."""
+    """Returns the recipe's objective; it takes labels (N,) or shares of classes (N, K).
+
+    Auxiliary heads, which a network has in training only, are scored the same way and count AUXILIARY each.
+    """
     weights = class_weights(fit, labels, classes)
     weight = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device)
     loss = _losses(fit)[fit.loss]
 
-    def objective(network: nn.Module, inputs: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
-        logits = logits_of(network(inputs)).float()
+    def loss_of(logits: Tensor, given: Tensor) -> Tensor:
         if fit.loss == "cross_entropy":  # torch's own handles both kinds of labels
-            return F.cross_entropy(logits, given, weight, label_smoothing=fit.label_smoothing), logits
-        return loss(logits, smoothed(one_hot(given, classes), fit.label_smoothing), weight), logits
+            return F.cross_entropy(logits, given, weight, label_smoothing=fit.label_smoothing)
+        return loss(logits, smoothed(one_hot(given, classes), fit.label_smoothing), weight)
+
+    def objective(network: nn.Module, inputs: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
+        outputs = network(inputs)
+        logits = logits_of(outputs).float()
+        total = loss_of(logits, given)
+        for scores in auxiliary_of(outputs):
+            total = total + AUXILIARY * loss_of(scores.float(), given)
+        return total, logits
 
     return objective
+
+
+def make_mass(fit: Fit, labels: NDArray[np.int64], classes: int) -> Callable[[Tensor], float]:
+    """Returns what labels (N,) weigh in the objective's mean, by which means over parts of a batch make one of the whole."""
+    weights = class_weights(fit, labels, classes)
+    if weights is None:
+        return len
+    shares = torch.tensor(weights, dtype=torch.float64)
+    if fit.loss != "cross_entropy":  # whose weights are those of the label alone, smoothed or not
+        shares = smoothed(torch.eye(classes, dtype=torch.float64), fit.label_smoothing) @ shares
+    return lambda given: float(shares[given.cpu()].sum())
 
 
 def class_weights(fit: Fit, labels: NDArray[np.int64], classes: int) -> list[float] | None:
