@@ -16,6 +16,7 @@ from konv.core import compose
 from konv.core.errors import BadRun
 from konv.core.failpoints import reached
 from konv.core.files import replacing_folder, to_json, write_sealed, write_text
+from konv.core.profile import Profile
 from konv.core.recipe import Recipe
 from konv.core.results import Epoch, Example, Report
 from konv.core.seals import BrokenSeal, unsealed
@@ -142,6 +143,12 @@ class Run:
         """The scored pictures chosen for the report's grid; empty where none were kept."""
         path = self.path / "examples.json"
         return [self._result(Example, item) for item in self._json("examples.json")] if path.is_file() else []
+
+    @property
+    def profile(self) -> Profile | None:
+        """Where the time of a training step went; None where it was not measured."""
+        path = self.path / "profile.json"
+        return self._result(Profile, self._json(path.name)) if path.is_file() else None
 
     @property
     def accuracy(self) -> float | None:

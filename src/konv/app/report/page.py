@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from konv.app.figures import calibration, confusion, curves, per_class, predictions
+from konv.app.figures import calibration, confusion, curves, per_class, predictions, profile
 from konv.app.figures._sheet import Sheet, percent, png, svg
 from konv.app.report import readings, words
 from konv.app.report.facts import facts
@@ -46,7 +46,11 @@ def draw(run: Run, texts: Texts) -> dict[str, Sheet]:
         "calibration": calibration.draw(report, texts),
         "per_class": per_class.draw(report, texts),
     }
-    return {**drawn, "predictions": predictions.draw(examples, report.classes, texts)} if examples else drawn
+    if examples:
+        drawn["predictions"] = predictions.draw(examples, report.classes, texts)
+    if run.profile is not None:
+        drawn["profile"] = profile.draw(run.profile, texts)
+    return drawn
 
 
 def render(run: Run, language: Language, figures: Mapping[str, Sheet]) -> str:
@@ -83,7 +87,8 @@ def _context(run: Run, texts: Texts) -> dict[str, Any]:
         "right": sum(row[index] for index, row in enumerate(report.confusion)),
         "baseline": {"name": report.classes[largest], "share": sum(report.confusion[largest]) / max(scored, 1)},
         "facts": facts(report, history, texts),
-        "readings": _readings(report, history, texts),
+        "profile": run.profile,
+        "readings": _readings(report, history, texts) | _profile_readings(run, texts),
         "mistakes": readings.mistakes(report)[:PAIRS] if len(report.classes) > confusion.ANNOTATED else [],
         "numbered": len(report.classes) > confusion.NAMED,
         "weakest": _weakest(report),
@@ -117,6 +122,17 @@ def _readings(report: Report, history: list[Epoch], texts: Texts) -> dict[str, s
     return {name: reading.say(texts) for name, reading in found.items()}
 
 
+def _profile_readings(run: Run, texts: Texts) -> dict[str, Any]:
+    found = run.profile
+    if found is None:
+        return {}
+    return {
+        "profile": [reading.say(texts) for reading in readings.of_profile(found)],
+        "profile_whole": readings.whole_step(found).say(texts),
+        "profile_roofs": readings.roofs(found).say(texts),
+    }
+
+
 def _drawings(run: Run, figures: Mapping[str, Sheet], texts: Texts) -> dict[str, Markup]:
     report, history = run.report, run.history
     labels = {name: texts["curves"][f"{name}_alt"].format(epochs=len(history)) for name in curves.PANELS}
@@ -128,7 +144,15 @@ def _drawings(run: Run, figures: Mapping[str, Sheet], texts: Texts) -> dict[str,
         **panels,
         "confusion": inline(svg(figures["confusion"], "none"), "confusion", matrix),
         "calibration": inline(svg(figures["calibration"], "none"), "calibration", error),
+        **_profile_drawing(run, figures, texts),
     }
+
+
+def _profile_drawing(run: Run, figures: Mapping[str, Sheet], texts: Texts) -> dict[str, Markup]:
+    if run.profile is None:
+        return {}
+    label = texts["profile"]["alt"].format(reading=readings.whole_step(run.profile).say(texts))
+    return {"profile": inline(svg(figures["profile"], "none"), "profile", label)}
 
 
 def _weakest(report: Report) -> list[Any]:

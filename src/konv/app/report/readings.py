@@ -8,6 +8,7 @@ import numpy as np
 
 from konv.app.figures.curves import best_epoch
 from konv.app.report.words import Texts
+from konv.core.profile import LayerTime, Profile
 from konv.core.results import Epoch, Report
 
 RISE, RISE_NATS = 1.05, 0.02  # a last loss this many times the lowest, and this far above it, is no longer noise
@@ -15,6 +16,9 @@ FALL = 0.98  # the last fifth of training brought the loss below this share of w
 WIDE, SOME, AHEAD = 10.0, 3.0, -1.0  # points of accuracy that training is ahead of validation
 LOW = 0.7  # accuracy below which "could be better" may be said
 EVEN = 0.05  # F1 between the hardest and the easiest class
+NOTABLE = 0.15  # share of a training step above which what is no layer is told
+GOOD = 0.5  # share of a roof above which a layer is near it
+GOAL = 0.75  # share of the machine's matrix speed that a whole step can be expected to reach
 
 
 @dataclass(frozen=True)
@@ -109,3 +113,46 @@ def of_calibration(report: Report) -> Reading:
     if abs(gap) <= 1:
         return Reading("calibration_good")
     return Reading("calibration_over" if gap > 0 else "calibration_under", {"gap": abs(gap)})
+
+
+# ---- where the time goes ----
+
+
+def of_profile(profile: Profile) -> list[Reading]:
+    """Returns what to make of a profile: the layer that takes most, then what else is worth a look."""
+    found = [_of_slowest(max(profile.layers, key=lambda layer: layer.milliseconds), profile)] if profile.layers else []
+    costs = {part.name: part.milliseconds / profile.milliseconds for part in profile.parts}
+    shares = {
+        "profile_inputs": costs.get("inputs", 0.0),
+        "profile_optimizer": costs.get("optimizer", 0.0) + costs.get("average", 0.0) + costs.get("gradient", 0.0),
+        "profile_gaps": costs.get("between", 0.0) + costs.get("rest", 0.0),
+    }
+    key, share = max(shares.items(), key=lambda pair: pair[1])
+    return [*found, Reading(key, {"share": share}) if share > NOTABLE else _of_layers(profile)]
+
+
+def roofs(profile: Profile) -> Reading:
+    """Returns the machine's two roofs and where they meet."""
+    gemm, copy = profile.gemm_gflops, profile.copy_gigabytes_per_second
+    return Reading("profile_roofs", {"gemm": gemm, "copy": copy, "ridge": gemm / copy})
+
+
+def whole_step(profile: Profile) -> Reading:
+    """Returns what the step reaches without clocks."""
+    names = ("milliseconds", "milliseconds_undisturbed", "pictures_per_second", "gflops", "gemm_share")
+    return Reading("profile_whole", {name: getattr(profile, name) for name in names})
+
+
+def _of_slowest(layer: LayerTime, profile: Profile) -> Reading:
+    far = layer.bound == "arithmetic" and layer.roof < GOOD
+    numbers = {"name": layer.name, "share": layer.milliseconds / profile.milliseconds, "roof": layer.roof}
+    return Reading("profile_arithmetic_far" if far else f"profile_{layer.bound}", numbers)
+
+
+def _of_layers(profile: Profile) -> Reading:
+    if profile.gemm_share >= GOAL:
+        return Reading("profile_near", {"share": profile.gemm_share})
+    numbers = {"share": profile.gemm_share, "arithmetic": 0.0, "memory": 0.0, "overhead": 0.0}
+    for layer in profile.layers:
+        numbers[layer.bound] += layer.milliseconds / profile.milliseconds
+    return Reading("profile_far", numbers)
