@@ -32,7 +32,7 @@ def describe(device: torch.device) -> dict[str, Any]:
 def differences(recorded: dict[str, Any], here: dict[str, Any]) -> list[str]:
     """Returns one phrase for each part of the envelope that is not what the run was started with."""
     altered = [f"{name} was changed since then" for name in recorded.get("altered", ())]
-    return altered + [f"{name} was {recorded.get(name)}, is {here[name]}" for name in ENVELOPE if recorded.get(name) != here[name]]
+    return [f"{name} was {recorded.get(name)}, is {here[name]}" for name in ENVELOPE if recorded.get(name) != here[name]] + altered
 
 
 def choose_device(name: str) -> torch.device:
