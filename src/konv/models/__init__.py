@@ -53,7 +53,7 @@ def build(model: Choice, channels: int, space: tuple[int, ...], classes: int, *,
     network = _built(entry, channels, space, classes, options)
     weights = options.get("weights", "none")
     if pretrained and weights != "none":
-        pour(network, entry, weights, space)
+        pour(network, entry, weights, space, classes)
     return network.to(memory_format=torch.channels_last) if len(space) == 2 else network
 
 

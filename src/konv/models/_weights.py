@@ -27,7 +27,7 @@ _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.)") 
 State = dict[str, Tensor]
 
 
-def pour(network: nn.Module, entry: Entry, weights: str, space: tuple[int, ...]) -> None:
+def pour(network: nn.Module, entry: Entry, weights: str, space: tuple[int, ...], classes: int) -> None:
     """Gives the network the weights of that name or file; raises BadModel where they cannot be had or do not fit.
 
     The first layer is folded to the network's channels. A head for other classes, and auxiliary heads that the file lacks,
@@ -39,7 +39,7 @@ def pour(network: nn.Module, entry: Entry, weights: str, space: tuple[int, ...])
     first = next((name for name in own if name.endswith("weight") and own[name].ndim > 2), "")
     if first in fitted and fitted[first].shape[2:] == own[first].shape[2:]:
         fitted[first] = folded(fitted[first], own[first].shape[1])
-    heads = {name for name in fitted.keys() & own.keys() if _is_head(fitted[name], own[name])}
+    heads = {name for name in fitted.keys() & own.keys() if _is_head(fitted[name], own[name], classes)}
     kept = {name: value for name, value in fitted.items() if name not in heads and (name in own or not _is_auxiliary(name))}
     _require_fit(entry.name, weights, kept, own, heads)
     state = OrderedDict(kept)
@@ -68,9 +68,9 @@ def _fitted(name: str, value: Tensor, own: Mapping[str, Tensor]) -> Tensor:
     return value.reshape(own[name].shape) if name in own and value.numel() == own[name].numel() == 1 else value
 
 
-def _is_head(given: Tensor, own: Tensor) -> bool:
+def _is_head(given: Tensor, own: Tensor, classes: int) -> bool:
     """True where only the number of classes differs."""
-    return given.shape[1:] == own.shape[1:] and given.shape[:1] != own.shape[:1]
+    return given.shape != own.shape and own.shape[:1] == (classes,) and given.shape[1:] == own.shape[1:]
 
 
 def _is_auxiliary(name: str) -> bool:
@@ -140,7 +140,7 @@ def _published_file(entry: Entry, weights: str) -> Path:
     if url is None:
         known = ", ".join(urls) or "none"
         raise BadModel(
-            f"model.weights = {weights!r} is no weights of {entry.name}{did_you_mean(weights.upper(), urls) or '.'} "
+            f"model.weights = {weights!r} is no weights of {entry.name}{did_you_mean(weights, map(str.lower, urls)) or '.'} "
             f"Known: {known}; or give a file ({', '.join(FILES[:3])})."
         )
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
