@@ -41,6 +41,41 @@ def test_plain_is_16_32_128() -> None:
     assert parameters(network) == convolutions + 2 * (16 + 32) + dense + 2 * 128 == 207_098
 
 
+def test_a_perceptron_is_one_matrix() -> None:
+    assert parameters(build(Choice(name="perceptron"), *GREY_28)) == 784 * 10 + 10
+
+
+@pytest.mark.parametrize("side", [28, 32])
+def test_lenet5_has_400_flat_features_for_digits_of_both_sizes(side: int) -> None:
+    network = build(Choice(name="lenet5"), 1, (side, side), 10)
+    convolutions = (25 * 6 + 6) + (6 * 25 * 16 + 16)
+    dense = (400 * 120 + 120) + (120 * 84 + 84) + (84 * 10 + 10)
+    assert parameters(network) == convolutions + dense == 61_706
+    assert sum(isinstance(layer, nn.AvgPool2d) for layer in network.modules()) == 2
+    assert sum(isinstance(layer, nn.Tanh) for layer in network.modules()) == 4
+
+
+def test_cifar_cnn_is_3_16_32_and_2048_128_10() -> None:
+    network = build(Choice(name="cifar_cnn"), 3, (32, 32), 10)
+    assert [layer.out_channels for layer in network.modules() if isinstance(layer, nn.Conv2d)] == [16, 32]
+    dense = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    assert [(layer.in_features, layer.out_features) for layer in dense] == [(2_048, 128), (128, 10)]
+    assert {layer.p for layer in network.modules() if isinstance(layer, nn.Dropout)} == {0.25, 0.5}
+    assert sum(isinstance(layer, nn.BatchNorm2d) for layer in network.modules()) == 2
+
+
+@pytest.mark.parametrize("side", [28, 32, 48])
+def test_vgg_small_has_thirteen_convolutions_and_a_head_of_512(side: int) -> None:
+    network = build(Choice(name="vgg_small"), 3, (side, side), 10)
+    kernels = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    assert [layer.out_channels for layer in kernels] == [64] * 2 + [128] * 2 + [256] * 3 + [512] * 6
+    dense = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    assert [(layer.in_features, layer.out_features) for layer in dense] == [(512, 512), (512, 10)]
+    convolutions = sum(layer.in_channels * 9 * layer.out_channels + 2 * layer.out_channels for layer in kernels)
+    assert parameters(network) == convolutions + 512 * 512 + 2 * 512 + 512 * 10 + 10 == 14_987_210
+    assert network.eval()(torch.zeros(1, 3, side, side)).shape == (1, 10)
+
+
 @pytest.mark.parametrize(("side", "blocks"), [(8, 2), (32, 2), (35, 2), (36, 3), (64, 3), (224, 5)])
 def test_plain_adds_a_block_each_time_the_side_doubles(side: int, blocks: int) -> None:
     network = build(Choice(name="plain", width=2, head=4), 3, (side, side), 2)
