@@ -101,6 +101,7 @@ def test_layers_and_parts_add_up_to_the_step(toy: Toy) -> None:
     assert set(parts(profile)) == {"inputs", "between", "loss", "gradient", "optimizer", "rest"}
     assert min(parts(profile).values()) >= 0
     assert profile.milliseconds_undisturbed > 0
+    assert profile.spread >= 0
     assert profile.gflops == pytest.approx(1000 * profile.gflop / profile.milliseconds_undisturbed)
     assert profile.gemm_share == pytest.approx(profile.gflops / profile.gemm_gflops)
     assert profile.pictures_per_second == pytest.approx(1000 * 16 / profile.milliseconds_undisturbed)
@@ -301,6 +302,10 @@ def test_what_a_layer_moves_is_counted_from_its_tensors(toy: Toy) -> None:
 def test_the_nearer_roof_is_named(gflop: float, megabytes: float, milliseconds: float, expected: tuple[str, float]) -> None:
     bound, share = Roofs(gemm_gflops=100.0, copy_gigabytes_per_second=10.0).judge(gflop, megabytes, milliseconds)
     assert (bound, pytest.approx(share)) == expected
+
+
+def test_the_higher_of_two_measurements_is_the_roof() -> None:
+    assert Roofs(30.0, 20.0).best(Roofs(90.0, 10.0)) == Roofs(90.0, 20.0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -55,9 +55,10 @@ class Profile(_Frozen):
     parts: tuple[PartTime, ...]
     milliseconds: float  # sum of all layers and parts
     milliseconds_undisturbed: float  # median of the same steps without clocks
+    spread: float  # of those: their middle half over the median; large where something else used the machine
     pictures_per_second: float  # undisturbed
     gflop: float  # of all layers, per step
     gflops: float  # undisturbed
-    gemm_gflops: float  # of this machine, in the same minute, at the same precision and thread count
+    gemm_gflops: float  # of this machine, at the same moment, precision and thread count
     copy_gigabytes_per_second: float  # read and written
     gemm_share: float  # gflops / gemm_gflops

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import wraps
-from statistics import median
+from statistics import median, quantiles
 from time import perf_counter
 from typing import Any, get_args
 
@@ -38,6 +38,7 @@ class _Measured:
     """Medians over the steps: of a step without clocks, and of every owner's share of one with them."""
 
     undisturbed: float  # seconds
+    spread: float  # middle half of these steps over their median
     seconds: Seconds
     calls: Mapping[str, list[Call]]
     steps: int
@@ -54,8 +55,10 @@ def measure(recipe: Recipe, data: Data | None = None) -> Profile:
         device = choose_device(recipe.device)
         data = data or datasets.load(recipe.data)
         plan, network = prepare(recipe, data.train, data.view, len(data.classes), device)
-        roofs = measure_roofs(device, torch.bfloat16 if recipe.fit.precision == "bfloat16" else torch.float32)
+        dtype = torch.bfloat16 if recipe.fit.precision == "bfloat16" else torch.float32
+        before = measure_roofs(device, dtype)
         measured = _measure(State(network, recipe.fit), plan, data, device)
+        roofs = before.best(measure_roofs(device, dtype))
         batch = len(data.train) if recipe.fit.batch_size == "all" else recipe.fit.batch_size
         work = multiply_adds(network, data.view.shape)
         layers = _layers(network, measured, work, batch, roofs)
@@ -75,6 +78,7 @@ def measure(recipe: Recipe, data: Data | None = None) -> Profile:
             parts=tuple(parts),
             milliseconds=sum(layer.milliseconds for layer in layers) + sum(part.milliseconds for part in parts),
             milliseconds_undisturbed=1000 * measured.undisturbed,
+            spread=measured.spread,
             pictures_per_second=batch / measured.undisturbed,
             gflop=gflop,
             gflops=gflops,
@@ -123,7 +127,8 @@ def _measure(state: State, plan: Plan, data: Data, device: torch.device) -> _Mea
         clocked.append(under())
     owners = {owner for seconds in clocked for owner in seconds}
     medians = {owner: median(seconds.get(owner, 0.0) for seconds in clocked) for owner in owners}
-    return _Measured(median(plain), medians, clocks.calls, len(plain))
+    low, middle, high = quantiles(plain, n=4)
+    return _Measured(middle, (high - low) / middle, medians, clocks.calls, len(plain))
 
 
 def _clock_parts(state: State, watch: Stopwatch) -> None:

@@ -18,6 +18,7 @@ LOW = 0.7  # accuracy below which "could be better" may be said
 EVEN = 0.05  # F1 between the hardest and the easiest class
 NOTABLE = 0.15  # share of a training step above which what is no layer is told
 GOOD = 0.5  # share of a roof above which a layer is near it
+BUSY = 0.2  # spread of single steps above which their times are not to be trusted
 GOAL = 0.75  # share of the machine's matrix speed that a whole step can be expected to reach
 
 
@@ -128,7 +129,8 @@ def of_profile(profile: Profile) -> list[Reading]:
         "profile_gaps": costs.get("between", 0.0) + costs.get("rest", 0.0),
     }
     key, share = max(shares.items(), key=lambda pair: pair[1])
-    return [*found, Reading(key, {"share": share}) if share > NOTABLE else _of_layers(profile)]
+    found.append(Reading(key, {"share": share}) if share > NOTABLE else _of_layers(profile))
+    return [*found, Reading("profile_busy", {"spread": profile.spread})] if profile.spread > BUSY else found
 
 
 def roofs(profile: Profile) -> Reading:
