@@ -18,7 +18,7 @@ from konv.app.cli import make_app
 from konv.core import shelves
 from konv.core.compose import READY, explain, fields
 from konv.core.options import allowed, annotation_of
-from konv.core.shelf import Option, Shelf
+from konv.core.shelf import Entry, Option, Shelf
 
 HERE = Path(__file__).parent
 KOREAN = HERE / "recipe_keys.ko.toml"
@@ -29,7 +29,7 @@ TABLES = ("", "data", "model", "fit")  # of the recipe, in the order of its file
 
 def pages() -> dict[Path, str]:
     """Returns the text of every generated page by its path."""
-    return {HERE / "reference.md": english(), HERE / "reference.ko.md": korean()}
+    return {HERE / "reference.md": english(), HERE / "reference.ko.md": korean(), HERE / "models.md": models()}
 
 
 def english() -> str:
@@ -68,6 +68,21 @@ def korean() -> str:
         "명령과 선택지의 옵션, 공개 이름은 [영어 참고서](reference.md)에 있습니다.",
         "명령줄에서는 `--set 키=값`으로 지정하고, `konv train --explain 키`로 하나씩 볼 수 있습니다(출력은 영어).",
         *(part for name in TABLES for part in _key_section_ko(name, words)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def models() -> str:
+    parts = [
+        "# Networks",
+        MADE,
+        "Every network that can be named with `--model`, taken from the code; `konv models` lists them with their options, and "
+        "[the guide](guide.md#networks-and-weights) says how to use them. Parameters are counted for the setting in the column "
+        "before; the tests build every network and compare the count, and torchvision's with what torchvision publishes.",
+        "Where *smallest side* has two numbers, they are for the small and the large stem. The small one is a 3×3 kernel that "
+        "keeps the size; a network takes it by itself for pictures of up to 64 pixels, unless it gets pretrained weights. "
+        "*Pretrained* says whose weights `model.weights` takes by name; such a network takes a file too.",
+        *(part for entry in shelves.MODELS.entries() for part in _model_section(entry)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -174,8 +189,36 @@ def _shelves() -> list[Shelf]:
 def _shelf_section(shelf: Shelf) -> list[str]:
     rows = []
     for entry in shelf.entries():
-        rows.append((f"`{entry.name}`", entry.description, "<br>".join(_option(option) for option in entry.options)))
+        name = f"`{entry.name}`" + "".join(f"<br>`{variant}`" for variant in entry.variants if variant != entry.name)
+        rows.append((name, entry.description, "<br>".join(_option(option) for option in entry.options)))
     return [f"### {shelf.noun.capitalize()}s", _table(("name", "what it is", "options: range; default"), rows)]
+
+
+def _model_section(entry: Entry) -> list[str]:
+    head = ("name", "setting", "parameters", "smallest side", "dimensions", "pretrained", "source")
+    if entry.open:
+        rows = [(f"`{entry.name}:NAME`", *_model_facts(entry))]
+    else:
+        chosen = [shelves.MODELS.entry(name) for name in entry.variants or (entry.name,)]
+        rows = [(f"`{one.name}`", *_model_facts(one)) for one in chosen]
+    return [f"## {entry.name}", f"{entry.description.rstrip('.')}.", _table(head, rows)]
+
+
+def _model_facts(entry: Entry) -> tuple[str, ...]:
+    facts = entry.constants
+    channels, space, classes = facts.get("SETTING", (3, (224, 224), 1000))
+    count = facts.get("PARAMETERS")
+    smallest, large = facts.get("MINIMUM_SIDE", 1), facts.get("MINIMUM_SIDE_LARGE")
+    dimensions = facts.get("DIMENSIONS", (1, 2, 3))
+    source = facts.get("PAPER")
+    return (
+        f"{'×'.join(map(str, (channels, *space)))}, {classes} classes" if count else "",
+        f"{count:,}" if count else "",
+        f"{smallest} / {large}" if large else str(smallest),
+        ", ".join(map(str, dimensions)),
+        facts.get("WEIGHTS", "no"),
+        f"[{source.partition('//')[2]}]({source})" if source else "",
+    )
 
 
 def _option(option: Option) -> str:
