@@ -164,6 +164,51 @@ def test_a_missing_list_of_openings_is_refused(here: Path, capfd: pytest.Capture
 # ---- signals ----
 
 
+ENDLESS = """
+import os, sys, threading
+from torch import nn
+
+calls = 0
+
+class Net(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(1)
+        self.drop = nn.Dropout(0.5)
+        self.fc = nn.LazyLinear(classes)
+
+    def forward(self, x):
+        global calls
+        calls += self.training
+        x = self.norm(x)
+        if str(calls) == os.environ.get("ENDLESS_AT"):
+            print("endless", file=sys.stderr, flush=True)
+            threading.Event().wait()
+        return self.fc(self.drop(x).flatten(1))
+"""
+
+
+def test_a_signal_in_an_update_that_does_not_end_saves_the_one_before(here: Path) -> None:
+    Path("net.py").write_text(ENDLESS)
+    options = ["shapes", "--model", "net.py:Net", "--threads", "1", "--set", "fit.epochs=2", "--set", "fit.batch_size=32"]
+    command = [sys.executable, "-m", "konv", "train", *options, "--out", "cut"]
+    environment = {**os.environ, "ENDLESS_AT": "9"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("endless"):
+                break
+        os.kill(process.pid, signal.SIGTERM)
+        rest = process.stderr.read()
+    assert process.returncode == 143, rest
+    assert "konv resume" in rest
+    assert [place.name for place in Path("cut/checkpoints").iterdir()] == ["00000007"]  # the trial made the first call
+    assert main(["train", *options, "--quiet", "--out", "cut"]) == 0
+    assert main(["train", *options, "--quiet", "--out", "whole"]) == 0
+    whole, cut = (json.loads(Path(name, "report.json").read_text()) for name in ("whole", "cut"))
+    assert cut["weights_sha256"] == whole["weights_sha256"]
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_a_checkpoint_and_resume_ends_the_same(here: Path, number: signal.Signals, code: int) -> None:
     options = [

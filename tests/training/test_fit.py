@@ -17,6 +17,7 @@ from konv.core.results import Epoch
 from konv.core.view import View
 from konv.datasets import Samples
 from konv.training import fit as loop
+from konv.training.distribution import Team
 from konv.training.fit import Batches, Plan, Step, fit, prepared, score, steps
 from konv.training.objectives import make_objective
 from konv.training.preparation import conclude
@@ -166,9 +167,9 @@ def test_augmentation_and_dropout_follow_from_the_place_alone() -> None:
     def noise(inputs: Tensor, labels: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
         return inputs + torch.rand(inputs.shape, generator=draws), labels
 
-    def at(seed: int, *place: int) -> tuple[Tensor, Tensor]:
-        noisy = replace(plan, augment=noise, seed=seed)
-        return prepared(*training.take(torch.arange(6)), noisy, *place)[0], torch.rand(3)
+    def at(seed: int, epoch: int, step: int, rank: int) -> tuple[Tensor, Tensor]:
+        noisy = replace(plan, augment=noise, seed=seed, team=Team(rank, 2))
+        return prepared(*training.take(torch.arange(6)), noisy, epoch, step)[0], torch.rand(3)
 
     with torch.random.fork_rng(devices=[]):
         first, drawn = at(0, 1, 2, 0)

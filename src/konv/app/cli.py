@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from konv.core.errors import KonvError
+from konv.core.errors import Elsewhere, KonvError
 from konv.core.shelves import COMMANDS
 
 MISTAKE = 2  # exit code of a mistake a person can mend
@@ -34,11 +34,13 @@ def make_app() -> App:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 done, 2 a mistake told in one sentence, 130 / 143 interrupted."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads sleep: 2 to 8 × faster on a machine that is busy
+    if "RANK" in os.environ:  # one of several processes: torch warns of what training/distribution.py does on purpose
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
         result = make_app()(arguments, exit_on_error=False, print_error=False)
         return result if isinstance(result, int) else 0
     except KonvError as error:
-        return _mistake(str(error))
+        return MISTAKE if isinstance(error, Elsewhere) else _mistake(str(error))
     except CycloptsError as error:
         return _mistake(" ".join(str(error).split()))
     except BrokenPipeError:  # `konv runs | head`: the reader has gone, which is no mistake

@@ -23,6 +23,14 @@ Track = Annotated[
     list[str] | None,
     Parameter(name="--track", negative="", help="Write the numbers for another program too: tensorboard or mlflow."),
 ]
+Profiled = Annotated[
+    bool,
+    Parameter(
+        name="--profile",
+        negative="",
+        help="Measure where the time of a training step goes, layer by layer; the report keeps it.",
+    ),
+]
 TrustSource = Annotated[
     bool,
     Parameter(

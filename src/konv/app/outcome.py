@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from konv.app.session import Interrupted, Several, watcher
+from konv.app.session import Interrupted, Several, Watcher, watcher
+from konv.core.memory import keep_freed_memory
 from konv.core.recipe import Recipe
 from konv.core.results import Prediction, Report
 
@@ -24,28 +25,50 @@ RESUME = {
 
 
 def run_to_the_end(
-    recipe: Recipe, out: Path | None, trackers: Sequence[str], *, as_json: bool, quiet: bool, language: str | None
+    recipe: Recipe,
+    out: Path | None,
+    trackers: Sequence[str],
+    *,
+    as_json: bool,
+    quiet: bool,
+    language: str | None,
+    profile: bool = False,
 ) -> int:
     """Trains, prints the final table or JSON and returns the exit code."""
+    keep_freed_memory()
     from konv.app.trackers import watchers
     from konv.app.verbs import trained
     from konv.datasets import reporting
+    from konv.training.distribution import leads
 
+    if not leads():  # of several processes one speaks
+        as_json, quiet, profile, trackers = False, True, False, []
     shown = watcher(quiet)
     try:
         with reporting(shown.loading), redirect_stdout(sys.stderr):  # what a person's network prints is no result
-            finished = trained(recipe, out, None, Several([shown, *watchers(trackers)]), language)
+            watching = Several([shown, *watchers(trackers), *_profiling(profile, quiet)])
+            finished = trained(recipe, out, None, watching, language, redraw=profile)
     except Interrupted as stopped:
         print(f"konv: {stopped}", file=sys.stderr)
         return stopped.exit_code
     report = finished.report
-    facts = {"run": str(finished.run.path), "resumed": finished.resumed, "seconds": report.seconds_training}
+    facts: dict[str, Any] = {"run": str(finished.run.path), "resumed": finished.resumed, "seconds": report.seconds_training}
+    if profile and finished.run.profile is not None:
+        facts["profile"] = finished.run.profile.model_dump(mode="json")
     if as_json:
         print_json({**report.model_dump(mode="json"), **facts, "report": str(finished.run.report_page)})
     elif not quiet:
         print_table(report)
         print(f"report  {finished.run.report_page}")
     return 0
+
+
+def _profiling(wanted: bool, quiet: bool) -> list[Watcher]:
+    if not wanted:
+        return []
+    from konv.app.profiling import Profiling
+
+    return [Profiling(quiet=quiet)]
 
 
 def print_json(content: Any) -> None:

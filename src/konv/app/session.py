@@ -1,18 +1,22 @@
 """A training as a person sees it: signals, live progress, the final table."""
 
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from threading import Event, Thread, current_thread, main_thread
 from time import monotonic
 from types import FrameType, TracebackType
 from typing import Any, Protocol
 
+from konv.core.errors import BadRun, LostProcess
 from konv.core.results import Epoch
 from konv.training.fit import Step
 from konv.training.train import Finished, Record, Started
 
 SLOW = 2.0  # seconds of loading after which a log says what is going on
+PATIENCE = 2.5  # seconds an update may go on after a signal; the checkpoint is to be written within 5
 WIDE = 110  # columns that a whole epoch line needs
 
 
@@ -35,43 +39,80 @@ class Watcher(Protocol):
 def follow(records: Iterator[Record], watcher: Watcher) -> Finished:
     """Runs a training to its end under a watcher and returns its last record; SIGINT and SIGTERM leave a checkpoint."""
     with watcher, _listening() as received:
-        run: object = "RUN"
-        for record in records:
-            watcher.see(record)
-            if isinstance(record, Started):
-                run = record.run.path
-                received.training = True
-            if isinstance(record, Finished):
-                return record
-            if received.number is not None:
-                records.close()  # type: ignore[attr-defined]  # a generator: closing it writes the checkpoint
-                raise Interrupted(received.number, run)
+        try:
+            for record in records:
+                watcher.see(record)
+                if isinstance(record, Started):
+                    received.started = record
+                if isinstance(record, Finished):
+                    return record
+                if received.number is not None:
+                    records.close()  # type: ignore[attr-defined]  # a generator: closing it writes the checkpoint
+                    raise Interrupted(received.number, received.run)
+        except LostProcess:
+            if received.number is None:
+                raise
+            raise Interrupted(received.number, received.run) from None  # the others were stopped too, and sooner
     raise AssertionError("a training ends with Finished or an error")
 
 
 class _Received:
+    """The signal that came, if one did, and the training it is to stop."""
+
     number: int | None = None
-    training = False
+    started: Started | None = None
+
+    @property
+    def run(self) -> object:
+        return self.started.run.path if self.started is not None else "RUN"
 
     def __call__(self, number: int, _: FrameType | None) -> None:
-        if not self.training or self.number is not None:  # nothing to save yet, or asked for the second time
+        if self.started is None or self.number == number:  # nothing to save yet, or asked for the second time
             raise SystemExit(128 + number)
-        self.number = number
+        self.number = self.number or number
 
 
 @contextmanager
 def _listening() -> Iterator[_Received]:
     """Remembers a signal instead of dying of it; outside the main thread signals are left alone."""
     received = _Received()
-    try:
-        before = {number: signal.signal(number, received) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:
-        before = {}
+    if current_thread() is not main_thread():
+        yield received
+        return
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    over = Event()
+    before = {number: signal.signal(number, received) for number in (signal.SIGINT, signal.SIGTERM)}
+    wake_before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    Thread(target=_rescue, args=(woken, received, over), name="konv-signals", daemon=True).start()
     try:
         yield received
     finally:
+        over.set()
+        signal.set_wakeup_fd(wake_before)
+        os.close(wake)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _rescue(woken: int, received: _Received, over: Event) -> None:
+    """Waits for a signal on a thread of its own; where the update under way does not end in time, saves what was before it.
+
+    Python hands a signal to the training only between two of its own instructions, and a long one may take minutes.
+    """
+    with open(woken, "rb", buffering=0) as pipe:
+        for byte in iter(lambda: pipe.read(1), b""):
+            number = byte[0]
+            if number not in (signal.SIGINT, signal.SIGTERM) or over.wait(PATIENCE):
+                continue
+            try:
+                if received.started is not None:
+                    received.started.save()
+                    print(f"konv: {Interrupted(number, received.run)}", file=sys.stderr, flush=True)
+            except BadRun as error:  # a full disk
+                print(f"konv: {error}", file=sys.stderr, flush=True)
+            finally:
+                os._exit(128 + number)
 
 
 class Silent:
@@ -201,12 +242,17 @@ def opening(record: Started) -> list[str]:
     sizes = f"{len(data.train):,} train, {len(data.valid):,} valid, {len(data.test):,} test (sealed)"
     lines = [
         f"data   {recipe.data.source}: {sizes}; {len(data.classes)} classes of {data.view}",
-        f"model  {recipe.model.name}: {record.parameters:,} parameters on {record.device}, threads: {record.threads}",
+        f"model  {recipe.model.name}: {record.parameters:,} parameters on {record.device}, {_workers(record)}",
         f"run    {record.run.path}",
     ]
     if record.resumed_at and not record.run.finished:
         lines.append(f"taken up after update {record.resumed_at:,}")
     return lines + [f"note: {note}" for note in record.notes]
+
+
+def _workers(record: Started) -> str:
+    threads = f"threads: {record.threads}"
+    return threads if record.processes == 1 else f"processes: {record.processes}, {threads} each"
 
 
 def epoch_line(epoch: Epoch) -> str:

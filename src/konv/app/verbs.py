@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from konv.app import report as pages
-from konv.app.session import Silent, Watcher, follow
+from konv.app.session import Several, Silent, Watcher, follow
 from konv.classifier import Classifier
 from konv.core.compose import compose
 from konv.core.recipe import DataOptions, Recipe
@@ -13,6 +13,7 @@ from konv.core.run import Run
 from konv.datasets import Data, Samples, collect, load
 from konv.evaluation import evaluate as score
 from konv.evaluation import match_classes
+from konv.training.distribution import leads
 from konv.training.train import Finished, stream, threads
 
 
@@ -23,29 +24,36 @@ def train(
     data: Data | None = None,
     watcher: Watcher | None = None,
     language: str | None = None,
+    profile: bool = False,
 ) -> Run:
     """Returns the finished run of a recipe: a Recipe, the name or path of a source, or nothing for the embedded digits.
 
     The run folder is `out`, or runs/ with a name that follows from the recipe; an interrupted run found there is
-    continued. Raises a KonvError that says what to mend.
+    continued. With `profile`, its `profile` says where the time of a step goes. Raises a KonvError that says what to mend.
     """
     whole = recipe if isinstance(recipe, Recipe) else compose(None if recipe is None else str(recipe))
-    return trained(whole, Path(out) if out is not None else None, data, watcher or Silent(), language).run
+    watching = _profiling(watcher) if profile else watcher or Silent()
+    return trained(whole, Path(out) if out is not None else None, data, watching, language, redraw=profile).run
 
 
-def resume(run: Run | Path | str, *, watcher: Watcher | None = None, language: str | None = None) -> Run:
+def resume(run: Run | Path | str, *, watcher: Watcher | None = None, language: str | None = None, profile: bool = False) -> Run:
     """Returns the run, continued from its newest good checkpoint to its end; a finished run comes back as it is."""
-    return resumed(run, watcher or Silent(), language).run
-
-
-def resumed(run: Run | Path | str, watcher: Watcher, language: str | None) -> Finished:
     opened = _opened(run)
-    return trained(opened.recipe, opened.path, None, watcher, language)
+    watching = _profiling(watcher) if profile else watcher or Silent()
+    return trained(opened.recipe, opened.path, None, watching, language, redraw=profile).run
 
 
-def trained(recipe: Recipe, out: Path | None, data: Data | None, watcher: Watcher, language: str | None) -> Finished:
+def _profiling(watcher: Watcher | None) -> Watcher:
+    from konv.app.profiling import Profiling  # matplotlib's 0.6 s are for those who ask
+
+    return Several([watcher or Silent(), Profiling(quiet=True)])
+
+
+def trained(
+    recipe: Recipe, out: Path | None, data: Data | None, watcher: Watcher, language: str | None, *, redraw: bool = False
+) -> Finished:
     finished = follow(stream(recipe, out=out, data=data), watcher)
-    if not finished.run.report_page.is_file() or language is not None:
+    if leads() and (redraw or not finished.run.report_page.is_file() or language is not None):
         pages.write(finished.run, pages.language(language))
     return finished
 

@@ -8,6 +8,8 @@ KonvError
 ├── BadRun          a run folder that cannot be used as asked
 ├── BadArtifact     a saved classifier that cannot be trusted
 ├── Diverged        training produced a number that is not finite
+├── LostProcess     another process of the same training has ended
+├── Elsewhere       a mistake that another process of the same training tells
 └── MissingExtra    an optional package that is not installed
 """
 
@@ -45,6 +47,14 @@ class BadArtifact(KonvError):
 
 class Diverged(KonvError):
     """A loss or a gradient that is not finite; the last good weights are kept."""
+
+
+class LostProcess(KonvError):
+    """Another process of the same training has ended; the checkpoint holds what was done."""
+
+
+class Elsewhere(KonvError):
+    """A mistake that another process of the same training has told already."""
 
 
 class MissingExtra(KonvError):

@@ -130,6 +130,10 @@ class Fit(_Frozen):
     augment: list[Choice] = _knob(
         "Random changes to each training picture, in order: names or tables with options.", default=[]
     )
+    batch_norm: Literal["local", "synchronized"] = _knob(
+        "With several processes: batch normalisation over each one's part of the batch, or over the whole batch.",
+        default="local",
+    )
     precision: Literal["float32", "bfloat16"] = _knob("Number format of the forward pass.", default="float32")
 
     @model_validator(mode="before")

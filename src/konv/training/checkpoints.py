@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 import safetensors
@@ -75,6 +75,7 @@ class Writer:
         self._thread: Thread | None = None
         self._error: BaseException | None = None
         self._buffers: Tensors = {}
+        self._writing = Lock()
 
     def submit(self, state: State) -> None:
         """Waits for the checkpoint before it, copies the state and hands the copy to the thread."""
@@ -93,9 +94,17 @@ class Writer:
             error, self._error = self._error, None
             raise error
 
+    def save(self, state: State) -> None:
+        """Returns when the last whole update is on the disk; may be called while another thread is in the next one."""
+        with state.changing:
+            snapshot = Snapshot.of(state)
+        with self._writing:
+            write(self._folder, snapshot)
+
     def _run(self, snapshot: Snapshot) -> None:
         try:
-            write(self._folder, snapshot)
+            with self._writing:
+                write(self._folder, snapshot)
         except BaseException as error:  # handed to the training thread, which raises it
             self._error = error
 

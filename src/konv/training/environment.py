@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-ENVELOPE = ("torch", "threads", "instruction_set", "device")
+ENVELOPE = ("torch", "processes", "threads", "instruction_set", "device")
 PACKAGES = ("konv", "torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetensors")
 
 
-def describe(device: torch.device) -> dict[str, Any]:
+def describe(device: torch.device, processes: int = 1) -> dict[str, Any]:
     """Returns versions, machine and the envelope of this process."""
     found = {name: _version(name) for name in PACKAGES}
     return {
@@ -21,6 +21,7 @@ def describe(device: torch.device) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
+        "processes": processes,
         "threads": torch.get_num_threads(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "device": device.type,
@@ -31,8 +32,9 @@ def describe(device: torch.device) -> dict[str, Any]:
 
 def differences(recorded: dict[str, Any], here: dict[str, Any]) -> list[str]:
     """Returns one phrase for each part of the envelope that is not what the run was started with."""
+    before = {"processes": 1, **recorded}
     altered = [f"{name} was changed since then" for name in recorded.get("altered", ())]
-    return [f"{name} was {recorded.get(name)}, is {here[name]}" for name in ENVELOPE if recorded.get(name) != here[name]] + altered
+    return [f"{name} was {before.get(name)}, is {here[name]}" for name in ENVELOPE if before.get(name) != here[name]] + altered
 
 
 def choose_device(name: str) -> torch.device:

@@ -1,6 +1,6 @@
 """The loop, as a generator: `for epoch in fit(state, training, validation, plan)` yields frozen records."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -16,6 +16,7 @@ from konv.core.view import View
 from konv.datasets import Samples
 from konv.models import logits_of
 from konv.training.augmentations import Augment
+from konv.training.distribution import ALONE, Team
 from konv.training.objectives import Objective
 from konv.training.randomness import generator, order, seed_for
 from konv.training.schedules import Schedule
@@ -34,6 +35,8 @@ class Plan:
     augment: Augment | None
     objective: Objective
     schedule: Schedule
+    team: Team = ALONE
+    mass: Callable[[Tensor], float] = len  # what labels weigh in the objective's mean: their number, or their class weights
 
 
 @dataclass(frozen=True)
@@ -76,21 +79,26 @@ class Batches:
     def chunks(self, size: int) -> Iterator[Tensor]:
         return (self.inputs.index_select(0, rows) for rows in self.rows.split(size))
 
+    def part(self, team: Team) -> "Batches":
+        """Returns what one process of several scores."""
+        return Batches(self.inputs, team.part(self.labels), team.part(self.rows))
 
-def steps_per_epoch(size: int, fit: Fit) -> int:
+
+def steps_per_epoch(size: int, fit: Fit, processes: int = 1) -> int:
     """Returns the number of updates in one pass over `size` samples."""
-    return len(batches_of(torch.empty(size), fit))
+    return len(batches_of(torch.empty(size), fit, processes))
 
 
-def batches_of(indices: Tensor, fit: Fit) -> list[Tensor]:
+def batches_of(indices: Tensor, fit: Fit, processes: int = 1) -> list[Tensor]:
     """Returns the indices cut into batches; the last holds what is left, so every sample is met once.
 
-    A single one left over joins the batch before it: batch normalisation cannot take one sample, which has no spread.
+    Where less than two samples would be left for each process they join the batch before: batch normalisation cannot
+    take one sample, which has no spread.
     """
     if fit.batch_size == "all":
         return [indices]
     batches = list(indices.split(fit.batch_size))
-    if fit.batch_size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+    if fit.batch_size > 1 and len(batches) > 1 and len(batches[-1]) < 2 * processes:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
 
@@ -102,13 +110,14 @@ def fit(state: State, training: Batches, validation: Batches, plan: Plan) -> Ite
 
 def steps(state: State, training: Batches, validation: Batches, plan: Plan) -> Iterator[Step | Epoch]:
     """Like `fit`, with a record after every update too. Between two records the state is whole and may be saved."""
-    progress = state.progress
-    total = steps_per_epoch(len(training), plan.fit)
+    progress, team = state.progress, plan.team
+    total = steps_per_epoch(len(training), plan.fit, team.size)
+    network = team.shared(state.network)
     while not is_over(state, plan.fit):
         indices = torch.from_numpy(order(len(training), plan.seed, progress.epoch)).to(training.labels.device)
-        batches = batches_of(indices, plan.fit)
+        batches = batches_of(indices, plan.fit, team.size)
         while progress.step < total:
-            yield _step(state, training, batches[progress.step], plan, total)
+            yield _step(state, network, training, batches[progress.step], plan, total)
         yield _end_of_epoch(state, validation, plan)
 
 
@@ -119,30 +128,36 @@ def is_over(state: State, fit: Fit) -> bool:
     return progress.epoch >= fit.epochs or (fit.patience > 0 and progress.epoch > 0 and waited >= fit.patience)
 
 
-def _step(state: State, training: Batches, indices: Tensor, plan: Plan, total: int) -> Step:
+def _step(state: State, network: nn.Module, training: Batches, indices: Tensor, plan: Plan, total: int) -> Step:
     start = perf_counter()
-    progress = state.progress
-    inputs, labels = prepared(*training.take(indices), plan, progress.epoch, progress.step)
+    progress, team = state.progress, plan.team
+    inputs, labels = training.take(team.part(indices))
+    share = plan.mass(labels) / plan.mass(training.labels[indices]) if team.size > 1 else 1.0
+    inputs, labels = prepared(inputs, labels, plan, progress.epoch, progress.step)
     rate = plan.schedule(progress.total_steps, progress.valid_losses)
-    loss, right, norm = _update(state, inputs, labels, plan, rate)
-    if state.average is not None:
-        state.average.update_parameters(state.network)
-    progress.step += 1
-    progress.total_steps += 1
-    sums = progress.sums
-    sums.loss += loss * len(indices)
-    sums.right += right
-    sums.pictures += len(indices)
-    sums.gradient_norm += norm
-    sums.steps += 1
-    sums.learning_rate = rate
-    sums.seconds += perf_counter() - start
+    with state.updating():
+        loss, right, norm = _gradients(state, network, inputs, labels, plan, rate, share)
+        with state.done():
+            state.optimizer.step(rate)
+            if state.average is not None:
+                state.average.update_parameters(state.network)
+            progress.step += 1
+            progress.total_steps += 1
+            sums = progress.sums
+            sums.loss += loss * len(indices)
+            sums.right += right
+            sums.pictures += len(indices)
+            sums.gradient_norm += norm
+            sums.steps += 1
+            sums.learning_rate = rate
+            sums.seconds += perf_counter() - start
     means = sums.loss / sums.pictures, sums.right / sums.pictures
     return Step(progress.epoch + 1, progress.step, total, *means, rate, sums.pictures / sums.seconds)
 
 
-def prepared(inputs: Tensor, labels: Tensor, plan: Plan, epoch: int, step: int, rank: int = 0) -> tuple[Tensor, Tensor]:
+def prepared(inputs: Tensor, labels: Tensor, plan: Plan, epoch: int, step: int) -> tuple[Tensor, Tensor]:
     """Returns the batch as the network gets it: scaled, augmented, standardised; seeds dropout for this step."""
+    rank = plan.team.rank
     torch.manual_seed(seed_for("dropout", plan.seed, epoch, step, rank))
     if plan.augment is None:
         return normalised(inputs, plan.view), labels
@@ -151,25 +166,28 @@ def prepared(inputs: Tensor, labels: Tensor, plan: Plan, epoch: int, step: int, 
     return standardised(values, plan.view), labels
 
 
-def _update(state: State, inputs: Tensor, labels: Tensor, plan: Plan, rate: float) -> tuple[float, int, float]:
-    """Does one update and returns loss, right answers and gradient norm; one that is not finite changes nothing."""
-    network, fit = state.network.train(), plan.fit
-    buffers = {buffer: buffer.clone() for buffer in network.buffers()}  # batch norm moves them in the forward pass
+def _gradients(
+    state: State, network: nn.Module, inputs: Tensor, labels: Tensor, plan: Plan, rate: float, share: float
+) -> tuple[float, int, float]:
+    """Leaves the batch's gradients in the weights and returns loss, right answers and gradient norm of the whole batch.
+
+    `share` is what this process's part weighs in the whole. Raises Diverged where loss or gradient is not finite.
+    """
+    fit, team = plan.fit, plan.team
     state.optimizer.zero_grad()
+    state.network.train()
     with torch.autocast(inputs.device.type, torch.bfloat16, enabled=fit.precision == "bfloat16"):
         loss, logits = plan.objective(network, inputs, labels)
-    value = loss.item()
+    truth = labels.argmax(dim=1) if labels.ndim == 2 else labels
+    right = int((logits.argmax(dim=1) == truth).sum())
+    value, answers = team.total([loss.item() * share, right])
     norm = float("nan")
     if np.isfinite(value):
-        loss.backward()
-        norm = _gradient_norm(network, fit)
+        (loss * (share * team.size)).backward() if team.size > 1 else loss.backward()  # DDP takes the mean over processes
+        norm = _gradient_norm(state.network, fit)
     if not np.isfinite(norm):
-        for buffer, before in buffers.items():
-            buffer.copy_(before)
         raise Diverged(_cause(state.progress, inputs, value, rate, fit))
-    state.optimizer.step(rate)
-    truth = labels.argmax(dim=1) if labels.ndim == 2 else labels
-    return value, int((logits.argmax(dim=1) == truth).sum()), norm
+    return value, int(answers), norm
 
 
 def _gradient_norm(network: nn.Module, fit: Fit) -> float:
@@ -194,40 +212,50 @@ def _cause(progress: Progress, inputs: Tensor, loss: float, rate: float, fit: Fi
 def _end_of_epoch(state: State, validation: Batches, plan: Plan) -> Epoch:
     start = perf_counter()
     progress, sums = state.progress, state.progress.sums
+    for network in dict.fromkeys((state.network, state.scored)):
+        plan.team.align(network.buffers())  # each process has moved its own
     loss, accuracy = score(state.scored, validation, plan)
     if not np.isfinite(loss):
         raise Diverged(
             f"training stopped after epoch {progress.epoch + 1}: its validation loss is {loss}. "
             f"Try --set fit.learning_rate={plan.fit.learning_rate / 10:.2g} or --set fit.clip_norm=1."
         )
-    progress.epoch += 1
-    progress.step = 0
-    if (accuracy, -loss) > (progress.best_accuracy, -progress.best_loss):
-        progress.best_epoch, progress.best_accuracy, progress.best_loss = progress.epoch, accuracy, loss
-        state.keep_best()
-    seconds = sums.seconds + perf_counter() - start
-    progress.seconds += seconds
-    progress.sums = Sums()
-    record = Epoch(
-        epoch=progress.epoch,
-        step=progress.total_steps,
-        loss=sums.loss / sums.pictures,
-        accuracy=sums.right / sums.pictures,
-        valid_loss=loss,
-        valid_accuracy=accuracy,
-        learning_rate=sums.learning_rate,
-        gradient_norm=sums.gradient_norm / sums.steps,
-        seconds=seconds,
-        pictures_per_second=sums.pictures / sums.seconds,
-    )
-    progress.history.append(record)
+    with state.changing:
+        progress.epoch += 1
+        progress.step = 0
+        if (accuracy, -loss) > (progress.best_accuracy, -progress.best_loss):
+            progress.best_epoch, progress.best_accuracy, progress.best_loss = progress.epoch, accuracy, loss
+            state.keep_best()
+        seconds = sums.seconds + perf_counter() - start
+        progress.seconds += seconds
+        progress.sums = Sums()
+        record = Epoch(
+            epoch=progress.epoch,
+            step=progress.total_steps,
+            loss=sums.loss / sums.pictures,
+            accuracy=sums.right / sums.pictures,
+            valid_loss=loss,
+            valid_accuracy=accuracy,
+            learning_rate=sums.learning_rate,
+            gradient_norm=sums.gradient_norm / sums.steps,
+            seconds=seconds,
+            pictures_per_second=sums.pictures / sums.seconds,
+        )
+        progress.history.append(record)
     return record
 
 
 def score(network: nn.Module, samples: Batches, plan: Plan) -> tuple[float, float]:
     """Returns (loss, accuracy) of a network in evaluation mode on all samples at once, not a mean of batch means."""
-    with torch.inference_mode(), evaluating(network):
-        parts = [logits_of(network(normalised(part, plan.view))).float() for part in samples.chunks(CHUNK)]
-        logits = torch.cat(parts)
-        loss, _ = plan.objective(nn.Identity(), logits, samples.labels)
-    return loss.item(), float((logits.argmax(dim=1) == samples.labels).float().mean())
+    mine = samples.part(plan.team)
+    loss = right = mass = 0.0
+    if len(mine):
+        with torch.inference_mode(), evaluating(network):
+            parts = [logits_of(network(normalised(part, plan.view))).float() for part in mine.chunks(CHUNK)]
+            logits = torch.cat(parts)
+            loss = plan.objective(nn.Identity(), logits, mine.labels)[0].item()
+        right, mass = float((logits.argmax(dim=1) == mine.labels).sum()), plan.mass(mine.labels)
+    if plan.team.size > 1:
+        weighted, right, mass = plan.team.total([loss * mass, right, mass])
+        loss = weighted / mass
+    return loss, right / len(samples)

@@ -10,15 +10,19 @@ from konv.core.recipe import Recipe
 from konv.core.view import View
 from konv.datasets import Samples
 from konv.training.augmentations import make_augment
+from konv.training.distribution import ALONE, Team
 from konv.training.fit import Plan, steps_per_epoch
 from konv.training.initialization import initialize
-from konv.training.objectives import make_objective
+from konv.training.objectives import make_mass, make_objective
 from konv.training.randomness import seed_for
 from konv.training.schedules import make_schedule
 from konv.training.state import State
+from konv.training.synchronization import synchronized
 
 
-def prepare(recipe: Recipe, training: Samples, view: View, classes: int, device: torch.device) -> tuple[Plan, nn.Module]:
+def prepare(
+    recipe: Recipe, training: Samples, view: View, classes: int, device: torch.device, team: Team = ALONE
+) -> tuple[Plan, nn.Module]:
     """Returns the plan and the network, initialised, tried on zeros and on its device; seeds torch's global generator.
 
     Raises BadRecipe or BadModel where recipe, network and samples do not fit each other.
@@ -29,17 +33,26 @@ def prepare(recipe: Recipe, training: Samples, view: View, classes: int, device:
             f"fit.batch_size = {fit.batch_size} is larger than the {len(training):,} training pictures; "
             "take that many at most, or `all` for one update per epoch."
         )
+    batch = len(training) if fit.batch_size == "all" else fit.batch_size
+    if team.size > 1 and batch < 2 * team.size:
+        raise BadRecipe(
+            f"fit.batch_size = {batch} is too small for {team.size} processes: each needs at least two pictures of it."
+        )
     torch.manual_seed(seed_for("weights", recipe.seed))
     network = models.build(recipe.model, view.channels, view.space, classes)
     initialize(network, fit)
     models.check(network, view.shape, classes, batch=1 if fit.batch_size == 1 else 3)
+    if team.size > 1 and fit.batch_norm == "synchronized":
+        network = synchronized(network)
     plan = Plan(
         fit=fit,
         seed=recipe.seed,
         view=view,
         augment=make_augment(fit.augment),
         objective=make_objective(fit, training.labels, classes, device),
-        schedule=make_schedule(fit, steps_per_epoch(len(training), fit)),
+        schedule=make_schedule(fit, steps_per_epoch(len(training), fit, team.size)),
+        team=team,
+        mass=make_mass(fit, training.labels, classes),
     )
     return plan, network.to(device)
 

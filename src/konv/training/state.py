@@ -1,6 +1,9 @@
 """State: all that a training holds between two steps; it goes into a checkpoint and comes back bit for bit."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import RLock
 from typing import Any
 
 import torch
@@ -60,7 +63,10 @@ class Progress:
 
 
 class State:
-    """Network, optimizer, running mean of the weights, best weights so far, and progress."""
+    """Network, optimizer, running mean of the weights, best weights so far, and progress.
+
+    It may be saved at any time, from another thread too: during an update `tensors` gives what was before it.
+    """
 
     def __init__(self, network: nn.Module, fit: Fit) -> None:
         self.network = network
@@ -72,6 +78,8 @@ class State:
         )
         self.progress = Progress()
         self.best: Tensors = {}
+        self.changing = RLock()  # held while an update or the end of an epoch is written into the state
+        self._buffers: Tensors = {}  # those of the network before the update under way, whose forward pass moves them
 
     @property
     def scored(self) -> nn.Module:
@@ -81,11 +89,32 @@ class State:
     def keep_best(self) -> None:
         self.best = {name: tensor.detach().clone() for name, tensor in self.scored.state_dict().items()}
 
+    @contextmanager
+    def updating(self) -> Iterator[None]:
+        """Spans one update; one that fails leaves the state as it was before."""
+        self._buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
+        try:
+            yield
+        except BaseException:
+            moved = dict(self.network.named_buffers())
+            for name, before in self._buffers.items():
+                moved[name].copy_(before)
+            raise
+        finally:
+            self._buffers = {}
+
+    @contextmanager
+    def done(self) -> Iterator[None]:
+        """Spans what makes an update part of the state, all of it or nothing."""
+        with self.changing:
+            yield
+            self._buffers = {}
+
     # ---- to and from a checkpoint ----
 
     def tensors(self) -> Tensors:
         """Returns every tensor under a dotted name; they are the live ones, not copies."""
-        found = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        found = {f"network.{name}": self._buffers.get(name, value) for name, value in self.network.state_dict().items()}
         if self.average is not None:
             found |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
         found |= {f"optimizer.{name}": value for name, value in self.optimizer.tensors()}

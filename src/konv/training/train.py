@@ -2,8 +2,8 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -14,7 +14,7 @@ import torch
 
 from konv import datasets, models
 from konv.core.compose import check, shelf_of
-from konv.core.errors import BadRun, Diverged
+from konv.core.errors import BadRun, Diverged, LostProcess
 from konv.core.files import clear_temporaries, replacing
 from konv.core.recipe import Recipe
 from konv.core.results import Epoch, Report
@@ -22,10 +22,11 @@ from konv.core.run import Run
 from konv.datasets import Data
 from konv.evaluation import evaluate, examples
 from konv.training import checkpoints
+from konv.training.distribution import joined, telling_losses
 from konv.training.environment import choose_device, describe, differences
 from konv.training.fit import Batches, Plan, Step, steps
 from konv.training.preparation import conclude, prepare
-from konv.training.state import State
+from konv.training.state import State, Tensors
 
 REPORT_BYTES = 20 * 2**20  # page, figures, predictions and splits of a large data set
 CHECKPOINT_SECONDS = 30.0  # between two checkpoints inside an epoch
@@ -43,6 +44,8 @@ class Started:
     threads: int
     resumed_at: int  # updates already done; 0 for a fresh start
     notes: tuple[str, ...]  # what a person should know: passed-over checkpoints, a changed envelope
+    processes: int = 1
+    save: Callable[[], None] = lambda: None  # writes a checkpoint of the last whole update, from any thread
 
 
 @dataclass(frozen=True)
@@ -64,17 +67,25 @@ def stream(recipe: Recipe, *, out: Path | None = None, data: Data | None = None)
     taken up where it stopped. Closing the stream writes a checkpoint first. Raises a KonvError a person can mend.
     """
     recipe = _absolute(check(recipe.model_dump()))
-    with threads(recipe.threads), torch.random.fork_rng():
-        device = choose_device(recipe.device)
-        data = data or datasets.load(recipe.data)
-        plan, network = prepare(recipe, data.train, data.view, len(data.classes), device)
-        environment = describe(device) | {"network_sha256": _network_digest(recipe)}
+    device = choose_device(recipe.device)
+    with threads(recipe.threads), torch.random.fork_rng(), joined(device) as team, ExitStack() as held:
+        data = data or team.in_turn(lambda: datasets.load(recipe.data))
+        network_digest = _network_digest(recipe)
+        same = {"recipe": recipe.key, "data": data.fingerprint, "network": network_digest, "torch": torch.__version__}
+        team.require_same(same)
+        plan, network = prepare(recipe, data.train, data.view, len(data.classes), device, team)
+        environment = describe(device, team.size) | {"network_sha256": network_digest}
         folder = out if out is not None else default_folder(recipe, data.fingerprint)
         state = State(network, recipe.fit)
-        _require_space(folder, state)
-        run, notes = _open_or_create(folder, recipe, data, environment)
-        with run.writing():
-            yield from _train(run, recipe, data, plan, state, notes, device)
+
+        def opened() -> tuple[Run, list[str]]:
+            _require_space(folder, state)
+            run, notes = _open_or_create(folder, recipe, data, environment)
+            held.enter_context(run.writing())
+            return run, notes
+
+        run, notes = team.led(opened)
+        yield from _train(run, recipe, data, plan, state, notes, device)
 
 
 def default_folder(recipe: Recipe, fingerprint: str) -> Path:
@@ -152,37 +163,58 @@ def threads(wanted: int) -> Iterator[None]:
 def _train(
     run: Run, recipe: Recipe, data: Data, plan: Plan, state: State, notes: list[str], device: torch.device
 ) -> Iterator[Record]:
-    clear_temporaries(run.path)
-    found = checkpoints.latest(run.checkpoints)
-    if found is not None:
-        tensors, facts, passed = found
+    team = plan.team
+
+    def found() -> tuple[Tensors, dict[str, Any], list[str]] | None:
+        clear_temporaries(run.path)
+        return checkpoints.latest(run.checkpoints)
+
+    checkpoint = team.led(found)
+    if checkpoint is not None:
+        tensors, facts, passed = checkpoint
         state.restore(tensors, facts)
         notes = [*notes, *(f"passed over a damaged checkpoint, {cause}" for cause in passed)]
-    run.write_history(state.progress.history)
+    writer = checkpoints.Writer(run.checkpoints) if team.leads else None
+    if team.leads:
+        run.write_history(state.progress.history)
     resumed_at = state.progress.total_steps
     parameters = sum(weight.numel() for weight in state.network.parameters())
-    yield Started(run, recipe, data, parameters, device.type, torch.get_num_threads(), resumed_at, tuple(notes))
-    if run.finished:
-        yield Finished(run, run.report, resumed=True)
+    yield Started(
+        run=run,
+        recipe=recipe,
+        data=data,
+        parameters=parameters,
+        device=device.type,
+        threads=torch.get_num_threads(),
+        resumed_at=resumed_at,
+        notes=tuple(notes),
+        processes=team.size,
+        save=lambda: writer.save(state) if writer is not None else None,
+    )
+    if team.led(lambda: run.finished):
+        yield Finished(run, team.led(lambda: run.report), resumed=True)
         return
-    yield from _saved_on_the_way(run, state, steps(state, Batches.of(data.train, device), Batches.of(data.valid, device), plan))
-    yield Finished(run, _finish(run, recipe, data, state), resumed=resumed_at > 0)
+    records = steps(state, Batches.of(data.train, device), Batches.of(data.valid, device), plan)
+    yield from _saved_on_the_way(run, state, records, writer) if writer is not None else records
+    yield Finished(run, team.led(lambda: _finish(run, recipe, data, state)), resumed=resumed_at > 0)
 
 
-def _saved_on_the_way(run: Run, state: State, records: Iterator[Step | Epoch]) -> Iterator[Step | Epoch]:
-    """Passes records on; saves after each epoch, every 30 seconds, and when the stream is closed or training diverges."""
-    writer = checkpoints.Writer(run.checkpoints)
+def _saved_on_the_way(
+    run: Run, state: State, records: Iterator[Step | Epoch], writer: checkpoints.Writer
+) -> Iterator[Step | Epoch]:
+    """Passes records on; saves after each epoch, every 30 seconds, and when the stream is closed or training breaks off."""
     saved_at = monotonic()
     try:
-        for record in records:
-            if isinstance(record, Epoch):
-                run.record_epoch(record)
-            if isinstance(record, Epoch) or monotonic() - saved_at > CHECKPOINT_SECONDS:
-                writer.submit(state)
-                saved_at = monotonic()
-            yield record
+        with telling_losses():
+            for record in records:
+                if isinstance(record, Epoch):
+                    run.record_epoch(record)
+                if isinstance(record, Epoch) or monotonic() - saved_at > CHECKPOINT_SECONDS:
+                    writer.submit(state)
+                    saved_at = monotonic()
+                yield record
         writer.wait()
-    except (GeneratorExit, Diverged):
+    except (GeneratorExit, Diverged, LostProcess):
         writer.submit(state)
         writer.wait()
         raise

@@ -2,11 +2,18 @@
 
 from pathlib import Path
 
-from konv.app.options import AsJson, Language, Quiet, Track
+from konv.app.options import AsJson, Language, Profiled, Quiet, Track
 
 
 def command(
-    run: Path, /, *, track: Track = None, language: Language = None, as_json: AsJson = False, quiet: Quiet = False
+    run: Path,
+    /,
+    *,
+    profile: Profiled = False,
+    track: Track = None,
+    language: Language = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> int:
     """Continue an interrupted run to its end.
 
@@ -24,4 +31,4 @@ def command(
 
     from konv.app.outcome import run_to_the_end
 
-    return run_to_the_end(recipe, opened.path, trackers, as_json=as_json, quiet=quiet, language=language)
+    return run_to_the_end(recipe, opened.path, trackers, as_json=as_json, quiet=quiet, language=language, profile=profile)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from konv.app.options import AsJson, Device, Language, Out, Quiet, Settings, Threads, Track
+from konv.app.options import AsJson, Device, Language, Out, Profiled, Quiet, Settings, Threads, Track
 
 
 def command(
@@ -19,6 +19,7 @@ def command(
     device: Device = None,
     threads: Threads = None,
     explain: Annotated[str | None, Parameter(help="Explain a recipe key, such as fit.momentum, and stop.")] = None,
+    profile: Profiled = False,
     track: Track = None,
     language: Language = None,
     as_json: AsJson = False,
@@ -45,7 +46,7 @@ def command(
 
     from konv.app.outcome import run_to_the_end
 
-    return run_to_the_end(checked, out, trackers, as_json=as_json, quiet=quiet, language=language)
+    return run_to_the_end(checked, out, trackers, as_json=as_json, quiet=quiet, language=language, profile=profile)
 
 
 def _placed(**values: object) -> list[str]:
