@@ -31,6 +31,13 @@ class Failure:
     function: str | None  # a function between layers that failed, such as `add`; the module is then the one that calls it
     exception: Exception
 
+    def told(self) -> BadModel:
+        """Returns the error that names the layer and what it was given."""
+        reason = (str(self.exception).strip() or type(self.exception).__name__).splitlines()[0].rstrip(".")
+        given = [cross(part.shape) for part in self.inputs if isinstance(part, Tensor)]
+        place = f"{self.function} in {self.name or 'the network'}" if self.function else f"layer {self.name or 'network'}"
+        return BadModel(f"{place} was given {' and '.join(given) or 'no tensor'}: {reason}.")
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -51,7 +58,7 @@ def dissect(
     """
     found = attempt(network, shape, name=name, time=time)
     if found.failure is not None:
-        raise BadModel(_sentence(found.failure)) from found.failure.exception
+        raise found.failure.told() from found.failure.exception
     return found.anatomy
 
 
@@ -73,24 +80,13 @@ def attempt(
         trace = _traced(subject, inputs, training=False)
         kept = None if trace.broken else _kept(subject, inputs)
         seconds = _timed(subject, inputs, trace) if time and not trace.broken else None
-    anatomy = _anatomy(network, subject, name, inputs, trace.steps, samples, kept, seconds)
-    if trace.broken is None:
-        return Attempt(anatomy, None)
-    return Attempt(anatomy.model_copy(update={"complete": False}), _failure(network, trace.broken))
+    anatomy = _anatomy(network, subject, name, inputs, trace.steps, samples, kept, seconds, trace.broken is None)
+    return Attempt(anatomy, _failure(network, trace.broken) if trace.broken else None)
 
 
 def _failure(network: nn.Module, broken: Broken) -> Failure:
     module = dict(network.named_modules(remove_duplicate=False)).get(broken.name, broken.module)
     return Failure(broken.name, module, broken.inputs, broken.function, broken.exception)
-
-
-def _sentence(failure: Failure) -> str:
-    reason = (str(failure.exception).strip() or type(failure.exception).__name__).splitlines()[0].rstrip(".")
-    given = [cross(part.shape) for part in failure.inputs if isinstance(part, Tensor)]
-    place = (
-        f"{failure.function} in {failure.name or 'the network'}" if failure.function else f"layer {failure.name or 'network'}"
-    )
-    return f"{place} was given {' and '.join(given) or 'no tensor'}: {reason}."
 
 
 # ---- passes ------------------------------------------------------------------------------------------------------
@@ -211,6 +207,7 @@ def _anatomy(
     samples: int,
     kept: dict[str, list[int]] | None,
     seconds: tuple[float, list[float]] | None,
+    complete: bool,
 ) -> Anatomy:
     weights = list(subject.parameters())
     sizes = {id(weight): _count(weight) for weight in weights}
@@ -240,10 +237,11 @@ def _anatomy(
         backward_bytes=None if kept is None else sum(layer.backward_bytes or 0 for layer in layers),
         parameter_bytes=sum(size * weight.element_size() for size, weight in zip(sizes.values(), weights, strict=True)),
         milliseconds=1000 * seconds[0] if seconds else None,
+        complete=complete,
         unused=tuple(
             Unused(name=key, parameters=sizes[id(weight)])
             for key, weight in subject.named_parameters()
-            if id(weight) not in counted and steps
+            if id(weight) not in counted and complete
         ),
     )
 

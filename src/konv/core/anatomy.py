@@ -62,3 +62,38 @@ class Anatomy(_Frozen):
     complete: bool = True  # False: a layer failed, and the steps end there
     unused: tuple[Unused, ...] = ()
     findings: tuple[dict[str, Any], ...] = ()
+
+
+Grid = tuple[tuple[float, ...], ...]
+
+
+class Worked(_Frozen):
+    """One output value of a layer, computed by hand on small numbers and compared with torch."""
+
+    place: Shape  # of the value in its map
+    window: Grid  # what the kernel covers, first input channel
+    kernel: Grid = ()  # of the first output channel, first input channel; empty where there are no weights
+    products: Grid = ()
+    numbers: dict[str, float] = {}  # what else goes into the value, in order
+    result: float
+    torch: float  # what torch.nn.functional gives
+
+
+class Variant(_Frozen):
+    """A layer with one argument changed, and what that does to size and cost; the layer itself comes first."""
+
+    argument: str
+    value: str
+    output: Shape | None  # None: the layer cannot be made or run so
+    parameters: int = 0
+    multiply_adds: int = 0
+    receptive_field: Shape | None = None  # of this layer alone
+
+
+class Explanation(_Frozen):
+    """One layer at length."""
+
+    layer: Layer
+    arguments: dict[str, str]
+    worked: tuple[Worked, ...] = ()
+    variants: tuple[Variant, ...] = ()
