@@ -107,7 +107,8 @@ def test_every_public_name_and_recipe_key_stands_in_the_reference() -> None:
 def test_the_guide_names_every_part_of_the_report(language: str) -> None:
     texts = tomllib.loads((ROOT / f"src/konv/app/report/texts/{language}.toml").read_text(encoding="utf-8"))
     guide = PAIRS[1][language == "ko"].read_text(encoding="utf-8")
-    parts = ("facts", "repeat", "curves", "confusion", "classes", "predictions", "calibration", "environment", "glossary")
+    parts = ("facts", "repeat", "curves", "confusion", "classes", "predictions", "calibration", "profile", "environment",
+             "glossary")  # fmt: skip
     assert not [texts[part]["heading"] for part in parts if f"**{texts[part]['heading']}**" not in guide]
 
 

@@ -10,6 +10,7 @@ from konv.app.report import readings, words
 from konv.app.session import Silent
 from konv.core.profile import LayerTime, Profile
 from konv.core.recipe import Recipe
+from konv.training.distribution import leads
 from konv.training.profile import measure
 from konv.training.train import Record, Started
 
@@ -21,7 +22,7 @@ class Profiling(Silent):
         self._quiet = quiet
 
     def see(self, record: Record, /) -> None:
-        if isinstance(record, Started):
+        if isinstance(record, Started) and leads():  # of several processes one measures, the others wait for it
             profile = measure(_of_one_process(record), record.data)
             record.run.write("profile.json", profile.model_dump(mode="json"))
             if not self._quiet:
