@@ -220,7 +220,9 @@ def test_a_changed_picture_is_seen_even_with_the_same_size_and_time(pictures: Pa
     assert len(decodes) == 24
 
 
-@pytest.mark.parametrize("change", [{"size": 17}, {"resize": "pad"}, {"channels": "colour"}])
+@pytest.mark.parametrize(
+    "change", [{"size": 17}, {"resize": "pad"}, {"channels": "colour"}, {"centre": 0.5}, {"interpolation": "bicubic"}]
+)
 def test_other_options_are_another_memory(change: dict[str, object], pictures: Path, decodes: list[Path]) -> None:
     folder.load(str(pictures), size=16)
     folder.load(str(pictures), **{"size": 16, **change})

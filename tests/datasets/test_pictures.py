@@ -149,6 +149,21 @@ def test_shrinking_is_antialiased() -> None:
     assert (np.abs(result.astype(int) - 127) < 8).all()
 
 
+def test_the_centre_is_a_share_of_the_largest_crop() -> None:
+    values = np.zeros((40, 60), dtype=np.uint8)
+    values[10:30, 20:40] = 200  # half of the largest centred square
+    content = encoded(Image.fromarray(values))
+    assert (read(content, (20, 20), 1, "crop", 0.5) == 200).all()
+    whole = read(content, (40, 40), 1, "crop", 1.0)[0]
+    assert np.array_equal(whole, values[:, 10:50])
+
+
+def test_bicubic_is_pillows(tmp_path: Path) -> None:
+    image = Image.fromarray(noise(50, 50))
+    wanted = np.asarray(image.resize((20, 20), Image.Resampling.BICUBIC))
+    assert np.array_equal(np.moveaxis(read(encoded(image), (20, 20), 3, "crop", 1.0, "bicubic"), 0, -1), wanted)
+
+
 @pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
 def test_a_picture_of_the_right_size_is_not_touched(resize: str) -> None:
     values = noise(13, 17)
@@ -160,9 +175,13 @@ def test_a_picture_of_the_right_size_is_not_touched(resize: str) -> None:
     st.tuples(st.integers(1, 64), st.integers(1, 64)),
     st.sampled_from(["crop", "pad", "stretch"]),
     st.sampled_from([1, 3]),
+    st.floats(0.01, 1.0),
+    st.sampled_from(["bilinear", "bicubic"]),
 )
-def test_every_size_fits_every_other(size: tuple[int, int], space: tuple[int, int], resize: str, channels: int) -> None:
-    result = read(png(180, size), space, channels, resize)
+def test_every_size_fits_every_other(
+    size: tuple[int, int], space: tuple[int, int], resize: str, channels: int, centre: float, interpolation: str
+) -> None:
+    result = read(png(180, size), space, channels, resize, centre, interpolation)
     assert result.shape == (channels, *space)
     assert set(np.unique(result)) <= ({0, 180} if resize == "pad" else {180})
 

@@ -154,6 +154,7 @@ def timm(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         return network
 
     facts = SimpleNamespace(fixed_input_size=True, input_size=(3, 16, 16), mean=(0.1, 0.2, 0.3), std=(1.0, 1.0, 1.0))
+    facts.crop_pct, facts.interpolation = 0.9, "bicubic"
     package = SimpleNamespace(
         __version__="0",
         is_model=lambda name: name == "tiny_16",
@@ -180,7 +181,7 @@ def test_timms_weights_are_folded_and_bring_their_view(timm: SimpleNamespace) ->
         torch.testing.assert_close(network(grey), published(grey.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-4)
     view = view_of(choice)
     assert view is not None
-    assert (view.space, view.mean) == ((16, 16), (0.1, 0.2, 0.3))
+    assert (view.space, view.mean, view.centre, view.interpolation) == ((16, 16), (0.1, 0.2, 0.3), 0.9, "bicubic")
     with pytest.raises(BadModel, match="no weights of timm:tiny_16: take DEFAULT, or give a file"):
         build(Choice(name="timm:tiny_16", weights="best"), 1, (20, 24), 7)
 

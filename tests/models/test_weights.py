@@ -10,18 +10,21 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torchvision.models
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from konv.classifier import Classifier
+from konv.classifier import Classifier, normalised
 from konv.core.errors import BadModel
 from konv.core.recipe import Choice
 from konv.core.view import View
+from konv.datasets import read_inputs
 from konv.models import _weights, build, view_of
 from konv.models._weights import folded
 
@@ -310,20 +313,42 @@ def test_every_published_file_carries_its_hash() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "weights", "side", "mean"),
+    ("name", "weights", "side", "resized", "interpolation", "mean"),
     [
-        ("resnet18", "DEFAULT", 224, 0.485),
-        ("resnet50", "imagenet1k_v1", 224, 0.485),
-        ("resnet18", "/some/where/resnet18-f37072fd.pth", 224, 0.485),
-        ("efficientnet_b3", "DEFAULT", 300, 0.485),
-        ("efficientnet_v2_l", "DEFAULT", 480, 0.5),
-        ("inception_v3", "DEFAULT", 299, 0.5),
+        ("resnet18", "DEFAULT", 224, 256, "bilinear", 0.485),
+        ("resnet50", "imagenet1k_v2", 224, 232, "bilinear", 0.485),
+        ("resnet18", "/some/where/resnet18-f37072fd.pth", 224, 256, "bilinear", 0.485),
+        ("efficientnet_b3", "DEFAULT", 300, 320, "bicubic", 0.485),
+        ("efficientnet_v2_l", "DEFAULT", 480, 480, "bicubic", 0.5),
+        ("inception_v3", "DEFAULT", 299, 342, "bilinear", 0.5),
     ],
 )
-def test_published_weights_bring_their_view(name: str, weights: str, side: int, mean: float) -> None:
+def test_published_weights_bring_their_view(
+    name: str, weights: str, side: int, resized: int, interpolation: str, mean: float
+) -> None:
     view = view_of(Choice(name=name, weights=weights))
     assert view is not None
     assert (view.shape, view.mean[0], view.scale) == ((3, side, side), mean, 255.0)
+    assert (view.resize, view.centre, view.interpolation) == ("crop", side / resized, interpolation)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0"])
+@pytest.mark.parametrize("size", [(500, 375), (300, 400), (256, 256)])
+def test_a_picture_is_read_as_torchvision_prepares_it(name: str, size: tuple[int, int], tmp_path: Path) -> None:
+    """Within what rounding the crop to whole pixels moves: a hundredth of the range on a smooth picture."""
+    rows, columns = np.mgrid[0 : size[1], 0 : size[0]] / 40.0
+    smooth = 127 + 60 * np.stack([np.sin(rows), np.cos(columns), np.sin(rows + columns)], axis=-1)
+    image = Image.fromarray(smooth.round().astype(np.uint8))
+    image.save(tmp_path / "a.png")
+    view = view_of(Choice(name=name, weights="DEFAULT"))
+    assert view is not None
+    mine = normalised(torch.from_numpy(read_inputs(tmp_path / "a.png", view))[None], view)
+    theirs = torchvision.models.get_weight(_weight_name(name)).transforms()(image)[None]
+    torch.testing.assert_close(mine, theirs, rtol=0, atol=0.05)
+
+
+def _weight_name(name: str) -> str:
+    return f"{torchvision.models.get_model_weights(name).__name__}.DEFAULT"
 
 
 def test_the_view_follows_the_channels() -> None:

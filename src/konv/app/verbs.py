@@ -102,7 +102,8 @@ def _as_seen_by(classifier: Classifier, source: str) -> DataOptions:
     if shelf_of(source) != "folder" or len(view.space) != 2:
         return DataOptions(source=source)
     colour = {1: "grey", 3: "colour"}.get(view.channels, "auto")
-    return DataOptions.model_validate({"source": source, "size": view.space[0], "resize": view.resize, "channels": colour})
+    seen = {"size": view.space[0], "resize": view.resize, "centre": view.centre, "interpolation": view.interpolation}
+    return DataOptions.model_validate({"source": source, "channels": colour, **seen})
 
 
 def predict(

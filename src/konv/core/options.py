@@ -9,6 +9,7 @@ from konv.core.errors import BadRecipe, did_you_mean
 
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Share = Annotated[float, Field(gt=0.0, le=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
 Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid"]
 Stem = Literal["auto", "small", "large"]  # how a network begins: small keeps the size, large is the published one
@@ -18,6 +19,7 @@ _NAMES: dict[str, Any] = {
     **{kind.__name__: kind for kind in (int, float, str, bool, tuple, list)},
     "Positive": Positive,
     "Fraction": Fraction,
+    "Share": Share,
     "NonNegative": NonNegative,
     "Activation": Activation,
     "Stem": Stem,

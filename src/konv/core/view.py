@@ -17,6 +17,8 @@ class View(BaseModel):
     space: tuple[int, ...]  # (L), (H, W) or (D, H, W)
     channels: int
     resize: Literal["crop", "pad", "stretch"] = "crop"  # how a picture of another shape is made to fit
+    centre: float = 1.0  # with crop: share of the side of the largest centred part that is taken
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     scale: float = 255.0  # raw value that counts as 1

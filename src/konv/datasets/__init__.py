@@ -64,7 +64,7 @@ def split(collection: Collection, options: DataOptions) -> Data:
         valid=valid,
         test=sealed,
         classes=collection.classes,
-        view=view_of(train, collection.resize),
+        view=view_of(train, collection.resize, collection.centre, collection.interpolation),
         fingerprint=collection.fingerprint,
         broken=collection.broken,
     )
@@ -89,14 +89,23 @@ def summarize(data: Data) -> DataSummary:
     )
 
 
-def view_of(train: Samples, resize: str) -> View:
+def view_of(train: Samples, resize: str, centre: float = 1.0, interpolation: str = "bilinear") -> View:
     """Returns the View of these samples; mean and std per channel come from the training split alone."""
     integer = train.base.dtype == np.uint8
     mean, std = _byte_statistics(train) if integer else _float_statistics(train)
     std = np.where(std > 0, std, 1.0)  # a channel that never changes stays as it is
     scale = 255.0 if integer else 1.0
-    return View(
-        space=train.shape[1:], channels=train.shape[0], resize=resize, mean=mean.tolist(), std=std.tolist(), scale=scale
+    return View.model_validate(
+        {
+            "space": train.shape[1:],
+            "channels": train.shape[0],
+            "resize": resize,
+            "centre": centre,
+            "interpolation": interpolation,
+            "mean": mean.tolist(),
+            "std": std.tolist(),
+            "scale": scale,
+        }
     )
 
 

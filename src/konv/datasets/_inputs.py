@@ -22,7 +22,7 @@ def read_inputs(file: Path, view: View) -> NDArray[Any]:
         kind = "uint8" if view.scale == 255 else "float32"
         raise BadData(f"{file} is no array: this classifier takes .npy files of shape {view.shape} and {kind}, not pictures.")
     height, width = view.space
-    return read(file, (height, width), view.channels, view.resize)
+    return read(file, (height, width), view.channels, view.resize, view.centre, view.interpolation)
 
 
 def _array(file: Path, view: View) -> NDArray[Any]:

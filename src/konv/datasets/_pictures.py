@@ -1,8 +1,9 @@
 """From a picture file to an input: the one conversion behind training, prediction and export.
 
 The first frame of the file is taken; anything transparent is laid over white; 16-bit grey is divided by 257; grey is ITU-R 601
-luma (Pillow's "L"); EXIF orientation is obeyed. Then the picture is made to fit by bilinear resizing with antialiasing: `crop`
-takes the largest centred part of the wanted shape, `pad` keeps the whole picture centred on black, `stretch` distorts it.
+luma (Pillow's "L"); EXIF orientation is obeyed. Then the picture is made to fit by bilinear or bicubic resizing with
+antialiasing: `crop` takes the largest centred part of the wanted shape, or a share of it, `pad` keeps the whole picture centred
+on black, `stretch` distorts it.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,6 +41,7 @@ TURNS = {
 }  # EXIF orientation → what makes the picture upright (CIPA DC-008, 4.6.5.1.6)
 SIDEWAYS = (TURNS[5], TURNS[6], TURNS[7], TURNS[8])  # height and width change places
 ORIENTATION = 0x0112  # EXIF tag
+FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 Source = Path | BinaryIO | bytes
 
@@ -60,20 +63,25 @@ class Inspection:
     grey: bool
 
 
-def read(file: Source, space: tuple[int, int], channels: int, resize: str) -> NDArray[np.uint8]:
+def read(
+    file: Source, space: tuple[int, int], channels: int, resize: str, centre: float = 1.0, interpolation: str = "bilinear"
+) -> NDArray[np.uint8]:
     """Returns the picture as (C, H, W) of uint8, or raises BadPicture with the file's name and the cause."""
     with silenced():
-        return decode(file, space, channels, resize)
+        return decode(file, space, channels, resize, centre, interpolation)
 
 
-def decode(file: Source, space: tuple[int, int], channels: int, resize: str) -> NDArray[np.uint8]:
+def decode(
+    file: Source, space: tuple[int, int], channels: int, resize: str, centre: float = 1.0, interpolation: str = "bilinear"
+) -> NDArray[np.uint8]:
     """As `read`, for use in threads: the caller holds `silenced`, which is not thread-safe."""
     with _blaming(file), _stream(file) as stream:
         image = _headed(stream)
-        drafted = image.draft(None, (2 * max(space), 2 * max(space)))  # libjpeg may halve a large JPEG, cheaply
+        enough = ceil(2 * max(space) / centre)
+        drafted = image.draft(None, (enough, enough))  # libjpeg may halve a large JPEG, cheaply
         image.load()
         extent = drafted[1][2:] if drafted else image.size  # a drafted picture ends within its last pixel
-        fitted = _fitted(_plain(image, channels), extent, _turn(image), space, resize)
+        fitted = _fitted(_plain(image, channels), extent, _turn(image), space, resize, centre, FILTERS[interpolation])
     pixels = np.asarray(fitted, dtype=np.uint8).reshape(*space, channels)  # (H, W) or (H, W, 3) → (H, W, C)
     return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
 
@@ -187,20 +195,26 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
 
 
 def _fitted(
-    image: Image.Image, extent: tuple[float, float], turn: Image.Transpose | None, space: tuple[int, int], resize: str
+    image: Image.Image,
+    extent: tuple[float, float],
+    turn: Image.Transpose | None,
+    space: tuple[int, int],
+    resize: str,
+    centre: float,
+    by: Image.Resampling,
 ) -> Image.Image:
     """Resized first, turned when it is small: (width, height) of `extent` → (H, W) of `space`."""
     height, width = space[::-1] if turn in SIDEWAYS else space
-    box = _centre(extent, width, height) if resize == "crop" else (0, 0, *extent)
+    box = _centre(extent, width, height, centre) if resize == "crop" else (0, 0, *extent)
     size = _inside(extent, width, height) if resize == "pad" else (width, height)
-    small = image.resize(size, Image.Resampling.BILINEAR, box=box)
+    small = image.resize(size, by, box=box)
     upright = small if turn is None else small.transpose(turn)
     return _padded(upright, space) if resize == "pad" else upright
 
 
-def _centre(extent: tuple[float, float], width: int, height: int) -> tuple[float, float, float, float]:
-    """The largest centred box with the wanted proportions, in fractions of pixels."""
-    scale = max(width / extent[0], height / extent[1])
+def _centre(extent: tuple[float, float], width: int, height: int, share: float) -> tuple[float, float, float, float]:
+    """That share of the largest centred box with the wanted proportions, in fractions of pixels."""
+    scale = max(width / extent[0], height / extent[1]) / share
     left = max(0.0, (extent[0] - width / scale) / 2)
     top = max(0.0, (extent[1] - height / scale) / 2)
     return left, top, extent[0] - left, extent[1] - top

@@ -84,7 +84,9 @@ class Collection:
     classes: tuple[str, ...]
     fingerprint: str  # sha256 of the content: pictures, labels and class names
     test: Samples | None = None  # the source's own test split
-    resize: str = "crop"  # the View's rule for pictures of another shape
+    resize: str = "crop"  # the View's rule for pictures of another shape, and the two after it
+    centre: float = 1.0
+    interpolation: str = "bilinear"
     broken: tuple[dict[str, str], ...] = ()
 
 

@@ -3,12 +3,13 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
 
 from konv.core.errors import BadData
-from konv.core.options import Positive
+from konv.core.options import Positive, Share
 from konv.datasets._cache import Array, Notes, remembered
 from konv.datasets._class_folders import Candidate, scan
 from konv.datasets._fingerprint import digest
@@ -30,6 +31,8 @@ def load(
     *,
     size: Positive = 64,
     resize: Literal["crop", "pad", "stretch"] = "crop",
+    centre: Share = 1.0,
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear",
     channels: Literal["auto", "grey", "colour"] = "auto",
     bad: Literal["refuse", "skip"] = "refuse",
 ) -> Collection:
@@ -42,8 +45,13 @@ def load(
         readable, causes = _inspected(candidates)
         planes = {"grey": 1, "colour": 3}.get(channels) or (1 if all(facts.grey for _, facts in readable) else 3)
         contents = [part for file, facts in readable for part in (file.name, facts.sha256)]
-        key = digest(f"{PIXELS} {size} {resize} {planes}", *contents)
-        inputs, damaged = _decoded([file for file, _ in readable], key, size, planes, resize)
+        rule = resize if (centre, interpolation) == (1.0, "bilinear") else f"{resize} {centre} {interpolation}"
+        key = digest(f"{PIXELS} {size} {rule} {planes}", *contents)
+
+        def convert(path: Path) -> Array:
+            return decode(path, (size, size), planes, resize, centre, interpolation)
+
+        inputs, damaged = _decoded([file for file, _ in readable], key, (planes, size, size), convert)
     causes |= damaged
     kept = [file for file, _ in readable if file.name not in causes]
     broken = [file for file in candidates if file.name in causes]
@@ -53,7 +61,9 @@ def load(
     labels = np.array([file.label for file in kept], dtype=np.int64)
     samples = Samples(inputs[: len(kept)], labels, tuple(file.name for file in kept))
     listed = tuple({"file": file.name, "cause": causes[file.name]} for file in broken)
-    return Collection(samples, classes, digest(key, *classes), resize=resize, broken=listed)
+    return Collection(
+        samples, classes, digest(key, *classes), resize=resize, centre=centre, interpolation=interpolation, broken=listed
+    )
 
 
 def _inspected(candidates: list[Candidate]) -> tuple[list[tuple[Candidate, Inspection]], Causes]:
@@ -63,12 +73,14 @@ def _inspected(candidates: list[Candidate]) -> tuple[list[tuple[Candidate, Inspe
     return [(file, answer) for file, answer in pairs if not isinstance(answer, BadPicture)], causes
 
 
-def _decoded(files: list[Candidate], key: str, size: int, planes: int, resize: str) -> tuple[Array, Causes]:
+def _decoded(
+    files: list[Candidate], key: str, shape_of_one: tuple[int, ...], convert: Callable[[Path], Array]
+) -> tuple[Array, Causes]:
     """Returns the good pictures first (what follows them is void) and the files that turned out to be damaged."""
 
     def fill(array: Array) -> Notes:
         def one(index: int) -> BadPicture | None:
-            answer = _tried(lambda: decode(files[index].path, (size, size), planes, resize))
+            answer = _tried(lambda: convert(files[index].path))
             if isinstance(answer, BadPicture):
                 return answer
             array[index] = answer
@@ -78,7 +90,7 @@ def _decoded(files: list[Candidate], key: str, size: int, planes: int, resize: s
         _close_ranks(array, [index for index, answer in enumerate(answers) if answer is None])
         return {"broken": {file.name: answer.cause for file, answer in zip(files, answers, strict=True) if answer}}
 
-    shape = (len(files), planes, size, size)
+    shape = (len(files), *shape_of_one)
     if not files:
         return np.empty(shape, dtype=np.uint8), {}
     inputs, notes = remembered(f"folder-{key[:32]}", shape, "uint8", fill)

@@ -1,5 +1,6 @@
 """Network architectures, one file each: `build(channels, space, classes, *, options) → nn.Module`."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from konv.core.view import View
 from konv.models._check import auxiliary_of, check, logits_of, sized
 from konv.models._own import build_from_source, digest, read_source
 from konv.models._view import published_view
-from konv.models._weights import pour
+from konv.models._weights import names_file, pour
 
 __all__ = [
     "auxiliary_of",
@@ -27,6 +28,7 @@ __all__ = [
     "read_source",
     "sized",
     "view_of",
+    "weights_file",
 ]
 
 
@@ -63,6 +65,12 @@ def minimum_side(model: Choice) -> int:
     large = model.options.get("stem") == "large" or model.options.get("weights", "none") != "none"
     side: int = constants.get("MINIMUM_SIDE", 1)
     return int(constants.get("MINIMUM_SIDE_LARGE", side)) if large and model.options.get("stem") != "small" else side
+
+
+def weights_file(model: Choice) -> Path | None:
+    """Returns the whole path of the file that the option `weights` names, whether it is there or not; None for a name."""
+    weights = "none" if is_own(model) else str(model.options.get("weights", "none"))
+    return Path(weights).expanduser().absolute() if names_file(weights) else None
 
 
 def view_of(model: Choice, channels: int = 3) -> View | None:

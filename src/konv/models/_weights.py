@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from konv.core.errors import BadModel, did_you_mean
 from konv.core.shelf import Entry
 
-FILES = (".safetensors", ".pth", ".pt", ".bin", ".th")
+FILES = (".safetensors", ".pth", ".pt")
 NESTS = ("state_dict", "model", "model_state_dict", "network")  # keys under which training scripts keep the tensors
 TIMEOUT = 30.0  # seconds without an answer or a byte
 SHOWN = 3  # tensors named when a file does not fit
@@ -105,13 +105,18 @@ def _shape(value: Tensor) -> str:
 def read(entry: Entry, weights: str, space: tuple[int, ...]) -> State:
     """Returns the tensors of a file, or of a published name; raises BadModel in one sentence."""
     path = Path(weights).expanduser()
-    if path.suffix in FILES or path.is_file():
+    if names_file(weights):
         if path.name in {Path(url).name for url in _urls(entry).values()}:
             _require_genuine(path)
         return _from_file(path)
     if entry.constants.get("WEIGHTS") == "timm":
         return _from_timm(entry, weights, space)
     return _from_file(_published_file(entry, weights))
+
+
+def names_file(weights: str) -> bool:
+    """True where `weights` is a file's path and no name."""
+    return Path(weights).suffix in FILES or any(mark in weights for mark in "/\\~")
 
 
 def published(entry: Entry, weights: str) -> Any | None:
@@ -141,7 +146,7 @@ def _published_file(entry: Entry, weights: str) -> Path:
         known = ", ".join(urls) or "none"
         raise BadModel(
             f"model.weights = {weights!r} is no weights of {entry.name}{did_you_mean(weights, map(str.lower, urls)) or '.'} "
-            f"Known: {known}; or give a file ({', '.join(FILES[:3])})."
+            f"Known: {known}; or give a file ({', '.join(FILES)})."
         )
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
     if not path.is_file():

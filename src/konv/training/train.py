@@ -26,6 +26,7 @@ from konv.training.distribution import joined, telling_losses
 from konv.training.environment import choose_device, describe, differences
 from konv.training.fit import Batches, Plan, Step, steps
 from konv.training.preparation import conclude, prepare
+from konv.training.pretrained import read_as_trained, seen_as_trained, weights_digest
 from konv.training.state import State, Tensors
 
 REPORT_BYTES = 20 * 2**20  # page, figures, predictions and splits of a large data set
@@ -66,10 +67,10 @@ def stream(recipe: Recipe, *, out: Path | None = None, data: Data | None = None)
     The run folder is `out`, or runs/ with a name that follows from the recipe; a run of the same recipe found there is
     taken up where it stopped. Closing the stream writes a checkpoint first. Raises a KonvError a person can mend.
     """
-    recipe = _absolute(check(recipe.model_dump()))
+    recipe = read_as_trained(_absolute(check(recipe.model_dump())))
     device = choose_device(recipe.device)
     with threads(recipe.threads), torch.random.fork_rng(), joined(device) as team, ExitStack() as held:
-        data = data or team.in_turn(lambda: datasets.load(recipe.data))
+        data = seen_as_trained(data or team.in_turn(lambda: datasets.load(recipe.data)), recipe.model)
         network_digest = _network_digest(recipe)
         same = {"recipe": recipe.key, "data": data.fingerprint, "network": network_digest, "torch": torch.__version__}
         team.require_same(same)
@@ -111,8 +112,11 @@ def _absolute(recipe: Recipe) -> Recipe:
 
 
 def _network_digest(recipe: Recipe) -> str | None:
-    """Returns the sha256 of the file a person's own network is in; what is on the shelf belongs to konv's version."""
-    return models.digest(models.read_source(recipe.model.name)[2]) if models.is_own(recipe.model) else None
+    """Returns the sha256 of the file a person's own network, or the first weights of another, are in; what is on the shelf
+    belongs to konv's version.
+    """
+    own = models.is_own(recipe.model)
+    return models.digest(models.read_source(recipe.model.name)[2]) if own else weights_digest(recipe.model)
 
 
 def _open_or_create(folder: Path, recipe: Recipe, data: Data, environment: dict[str, Any]) -> tuple[Run, list[str]]:
@@ -123,7 +127,8 @@ def _open_or_create(folder: Path, recipe: Recipe, data: Data, environment: dict[
         raise BadRun(f"{folder} holds a run of another recipe ({_difference(run.recipe, recipe)}); choose another --out.")
     run.require_same_data(data.fingerprint)
     if run.environment.get("network_sha256") != environment["network_sha256"]:
-        raise BadRun(f"{recipe.model.name} has changed since the run in {folder} began; choose another --out for the new text.")
+        what = models.weights_file(recipe.model) or recipe.model.name
+        raise BadRun(f"{what} has changed since the run in {folder} began; choose another --out for the new one.")
     changed = differences(run.environment, environment)
     return run, [f"continued outside the envelope it began in, so not bit for bit: {'; '.join(changed)}"] if changed else []
 
