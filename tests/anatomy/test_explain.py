@@ -81,6 +81,8 @@ def test_each_argument_is_changed_alone_and_the_result_is_computed() -> None:
     assert rows["bias", "False"].parameters == 8 * 4 * 9
     assert rows["kernel_size", "5"].multiply_adds == 8 * 8 * 8 * 4 * 25
     assert ("stride", "1") not in rows
+    plain = {(row.argument, row.value): row for row in explained(nn.BatchNorm2d(3), (3, 4, 4)).variants}["affine", "False"]
+    assert (plain.output, plain.parameters) == ((3, 4, 4), 0)
 
 
 def test_an_argument_that_does_not_fit_has_no_output() -> None:

@@ -108,7 +108,7 @@ def _inputs(network: nn.Module, shape: Any, batch: int) -> tuple[Tensor, ...]:
         return (shape,)
     if shape and isinstance(shape[0], Tensor):
         return tuple(shape)
-    weights = [weight for weight in network.parameters() if not is_lazy(weight)]
+    weights = [weight for weight in (*network.parameters(), *network.buffers()) if not is_lazy(weight)]
     device = weights[0].device if weights else torch.device("cpu")
     if _takes_indices(network):
         return (torch.zeros(batch, *shape, dtype=torch.long, device=device),)

@@ -69,8 +69,8 @@ def _worked(module: nn.Module, layer: Layer) -> Iterator[Worked]:
 
 
 def _small(shape: Sequence[int]) -> Tensor:
-    """Returns whole numbers from 0 to 9 that look like no pattern, the same for the same shape, (1, *shape)."""
-    return torch.randint(0, 10, (1, *shape), generator=torch.Generator().manual_seed(4)).double()
+    """Returns whole numbers from 1 to 9 that look like no pattern, the same for the same shape, (1, *shape)."""
+    return torch.randint(1, 10, (1, *shape), generator=torch.Generator().manual_seed(4)).double()
 
 
 def _convolved(module: Any, layer: Layer) -> Iterator[Worked]:

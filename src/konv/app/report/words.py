@@ -15,9 +15,9 @@ FOLDER = Path(__file__).with_name("texts")
 
 
 @lru_cache
-def load(language: str) -> Texts:
+def load(language: str, folder: Path = FOLDER) -> Texts:
     """Returns every text of a language, by section and key; raises UnknownName."""
-    path = FOLDER / f"{checked(language)}.toml"
+    path = folder / f"{checked(language)}.toml"
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
