@@ -33,8 +33,9 @@ def test_counts_and_class_scores_are_scikit_learns(seed: int, classes: int) -> N
     labels, probabilities = drawn(seed, classes=classes)
     predicted = probabilities.argmax(axis=1)
     names = tuple(map(str, range(classes)))
-    assert np.array_equal(metrics.confusion_matrix(labels, predicted, classes), sklearn.confusion_matrix(labels, predicted))
-    scores = metrics.class_scores(labels, predicted, names)
+    confusion = metrics.confusion_matrix(labels, predicted, classes)
+    assert np.array_equal(confusion, sklearn.confusion_matrix(labels, predicted))
+    scores = metrics.class_scores(confusion, names)
     averages = metrics.averages(scores)
     for average in ("macro", "weighted"):
         wanted = sklearn.precision_recall_fscore_support(labels, predicted, average=average, zero_division=0)[:3]
@@ -47,7 +48,7 @@ def test_counts_and_class_scores_are_scikit_learns(seed: int, classes: int) -> N
 
 def test_a_class_never_predicted_scores_0_and_one_that_does_not_occur_is_left_out_of_the_mean() -> None:
     labels, predicted = np.array([0, 0, 1, 1]), np.array([0, 0, 0, 2])
-    scores = metrics.class_scores(labels, predicted, ("a", "b", "c"))
+    scores = metrics.class_scores(metrics.confusion_matrix(labels, predicted, 3), ("a", "b", "c"))
     assert scores[1] == ClassScores(name="b", precision=0.0, recall=0.0, f1=0.0, pictures=2)
     assert scores[2].pictures == 0
     averages = metrics.averages(scores)

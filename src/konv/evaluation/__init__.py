@@ -42,7 +42,7 @@ def evaluate(
     probabilities = classifier.probabilities(inputs).numpy()
     predicted = probabilities.argmax(axis=1)
     confusion = metrics.confusion_matrix(samples.labels, predicted, len(classifier.classes))
-    scores = metrics.class_scores(samples.labels, predicted, classifier.classes)
+    scores = metrics.class_scores(confusion, classifier.classes)
     ranges = metrics.intervals(confusion)
     error, bins = metrics.calibration(samples.labels, probabilities)
     report = Report(

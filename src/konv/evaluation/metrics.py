@@ -18,11 +18,13 @@ def confusion_matrix(labels: Array, predicted: Array, classes: int) -> Array:
     return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
-def class_scores(labels: Array, predicted: Array, names: tuple[str, ...]) -> tuple[ClassScores, ...]:
-    """Returns precision, recall and F1 of every class; a score with nothing to divide by is 0."""
-    from sklearn.metrics import precision_recall_fscore_support
+def class_scores(confusion: Array, names: tuple[str, ...]) -> tuple[ClassScores, ...]:
+    """Returns precision, recall and F1 of every class from counts (K, K); a score with nothing to divide by is 0.
 
-    rows = precision_recall_fscore_support(labels, predicted, labels=range(len(names)), zero_division=0)
+    scikit-learn gives the same numbers (the tests compare), but importing it costs as much as a second of training.
+    """
+    hits, said, true = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
+    rows = hits / np.maximum(said, 1), hits / np.maximum(true, 1), 2 * hits / np.maximum(said + true, 1), true
     return tuple(
         ClassScores(name=name, precision=float(p), recall=float(r), f1=float(f), pictures=int(n))
         for name, p, r, f, n in zip(names, *rows, strict=True)

@@ -72,9 +72,9 @@ def finish(figure: Sheet) -> Sheet:
         assert isinstance(text, Text)
         text.set_fontfamily(FAMILIES)
         text.set_parse_math(False)
-    with _drawing, _quiet():
+    with _drawing, _quiet(), rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
         figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+        figure.set_layout_engine(None)  # "none" would leave a placeholder, for which every save draws the figure twice
     return figure
 
 

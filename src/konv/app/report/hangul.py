@@ -15,7 +15,7 @@ def font_face(page: str) -> str:
     Nothing where the page has no Hangul. Both come before all other families: Chromium 156 leaves boxes where a family
     further back is loaded late.
     """
-    letters = {ord(letter) for letter in page if any(first <= ord(letter) <= last for first, last in BLOCKS)}
+    letters = {ord(letter) for letter in set(page) if any(first <= ord(letter) <= last for first, last in BLOCKS)}
     if not letters:
         return ""
     ranges = ",".join(f"U+{first:X}-{last:X}" for first, last in BLOCKS)
