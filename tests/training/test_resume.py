@@ -82,6 +82,7 @@ CASES = [
         (number + 3, {"schedule": kind, "warmup": 0.5, "step_every": 1, "plateau_patience": 0})
         for number, kind in enumerate(SCHEDULES)
     ),
+    (4, {"initialization": "whitening"}),
     (5, {"optimizer": "nesterov", "momentum": 0.5, "clip_norm": 0.1}),
     (8, {"loss": "focal", "class_weights": "balanced", "label_smoothing": 0.1, "precision": "bfloat16"}),
     (2, {"batch_size": "all", "patience": 2, "keep": "last", "weight_average": 0.0}),

@@ -96,8 +96,10 @@ class Fit(_Frozen):
     plateau_patience: int = _knob(
         "With schedule = plateau: epochs without a lower validation loss before a cut.", "epochs", default=3, ge=0
     )
-    initialization: Literal["default", "kaiming", "xavier", "normal"] = _knob(
-        "First values of kernels and weight matrices; `default` leaves the network as its author made it.", default="default"
+    initialization: Literal["default", "kaiming", "xavier", "normal", "whitening"] = _knob(
+        "First values of kernels and weight matrices; `default` leaves the network as its author made it, `whitening` fixes "
+        "the first convolution at the main directions of the training pictures' patches.",
+        default="default",
     )
     init_mean: float = _knob("With initialization = normal: mean of the first weights.", "weight", default=0.0)
     init_std: float = _knob(

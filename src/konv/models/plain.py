@@ -1,4 +1,4 @@
-"""The fast default: conv-pool-norm-activation blocks that double their width, then a small dense head."""
+"""The fast default: conv-pool-norm-activation blocks that grow wider, then a small dense head."""
 
 from collections import OrderedDict
 from math import prod
@@ -19,20 +19,21 @@ def build(
     classes: int,
     *,
     width: Positive = 16,
+    growth: Positive = 2,
     head: Positive = 128,
     dropout: Fraction = 0.0,
     activation: Activation = "relu",
 ) -> nn.Module:
     """Returns a network (N, C, *space) → (N, K): 16-32-128 for 28×28 pictures, one more block each time the side doubles.
 
-    Pooling stands before normalisation and activation, which then have a quarter of the work and the same result:
+    Each block is `growth` times as wide as the one before. Pooling stands before normalisation and activation, which then have a quarter of the work and the same result:
     a maximum commutes with anything that only rises.
     """
     dimensions = len(space)
     layers: list[tuple[str, nn.Module]] = []
     while len(layers) < 8 or (max(space) > SIDE_AT_HEAD and min(space) > 1):
         number = len(layers) // 4 + 1
-        outputs = width * 2 ** (number - 1)
+        outputs = width * growth ** (number - 1)
         layers += [
             (f"conv{number}", convolution(dimensions, channels, outputs, 3, padding=1, bias=False)),
             (f"pool{number}", max_pool(dimensions, 2)),

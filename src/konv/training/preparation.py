@@ -12,7 +12,7 @@ from konv.datasets import Samples
 from konv.training.augmentations import make_augment
 from konv.training.distribution import ALONE, Team
 from konv.training.fit import Plan, steps_per_epoch
-from konv.training.initialization import initialize
+from konv.training.initialization import initialize, whiten
 from konv.training.objectives import make_mass, make_objective
 from konv.training.randomness import seed_for
 from konv.training.schedules import make_schedule
@@ -41,6 +41,8 @@ def prepare(
     torch.manual_seed(seed_for("weights", recipe.seed))
     network = models.build(recipe.model, view.channels, view.space, classes)
     initialize(network, fit)
+    if fit.initialization == "whitening":
+        whiten(network, training, view)
     models.check(network, view.shape, classes, batch=1 if fit.batch_size == 1 else 3)
     if team.size > 1 and fit.batch_norm == "synchronized":
         network = synchronized(network)
