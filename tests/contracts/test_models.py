@@ -91,6 +91,14 @@ def test_one_picture_is_answered_as_among_others(name: str) -> None:
         torch.testing.assert_close(network(inputs[2:3])[0], network(inputs)[2], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", [name for name, entry in ENTRIES.items() if entry.module not in (*HUGE, "inception")])
+def test_pictures_can_be_learnt_one_at_a_time(name: str) -> None:
+    """Where a side head or a 1×1 map ends in batch normalisation, as in inception, the layer is named instead."""
+    space = (side(name, 32),) * 2
+    network = build(choice(name), 1, space, 3)
+    check(network, (1, *space), 3, batch=1)
+
+
 @pytest.mark.parametrize("name", ENTRIES)
 def test_too_small_an_input_is_refused_with_the_minimum(name: str) -> None:
     if minimum(name) == 1:

@@ -208,3 +208,15 @@ def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(MissingExtra, match=r"the model timm:resnet18 needs the package timm.*konv\[timm\]"):
         build(Choice(name="timm:resnet18"), 1, (16, 16), 3)
+
+
+def test_a_real_network_of_timm() -> None:
+    pytest.importorskip("timm", reason="the extra konv[timm] is not installed")
+    for name, channels, space in (("timm:resnet18", 1, (33, 40)), ("timm:vit_tiny_patch16_224", 2, (64, 64))):
+        check(build(Choice(name=name), channels, space, 3), (channels, *space), 3)
+
+
+def test_inceptions_side_head_needs_two_pictures_at_a_time() -> None:
+    with pytest.raises(BadModel, match=r"AuxLogits.*take fit\.batch_size = 2 or more"):
+        check(build(Choice(name="inception_v3"), 1, (75, 75), 3), (1, 75, 75), 3, batch=1)
+    check(build(Choice(name="inception_v3", auxiliary=False), 1, (139, 139), 3), (1, 139, 139), 3, batch=1)
