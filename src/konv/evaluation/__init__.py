@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from konv.classifier import Classifier
+from konv.classifier import CHUNK, Classifier
 from konv.core.errors import BadData
 from konv.core.results import Example, Report
 from konv.datasets import Samples, thumbnail
 from konv.evaluation import metrics
-from konv.evaluation.timing import latency
+from konv.evaluation.timing import BATCH, latency
 
 __all__ = ["Scored", "evaluate", "examples", "match_classes"]
 
@@ -38,8 +38,9 @@ def evaluate(
 ) -> Scored:
     """Returns the scores of a classifier on labelled samples; their labels count in the order of its class names."""
     _check_shape(classifier, samples, source)
-    inputs = torch.from_numpy(np.ascontiguousarray(samples.inputs))
-    probabilities = classifier.probabilities(inputs).numpy()
+    few = torch.from_numpy(np.ascontiguousarray(samples.take(np.arange(min(BATCH, len(samples)))).inputs))
+    parts = [classifier.probabilities(np.ascontiguousarray(part)).numpy() for part in samples.parts(CHUNK)]
+    probabilities = np.concatenate(parts)  # (N, K); the inputs pass by in parts, of which memory never holds all
     predicted = probabilities.argmax(axis=1)
     confusion = metrics.confusion_matrix(samples.labels, predicted, len(classifier.classes))
     scores = metrics.class_scores(confusion, classifier.classes)
@@ -63,7 +64,7 @@ def evaluate(
         loss=metrics.log_loss(samples.labels, probabilities),
         seconds_training=seconds_training,
         epochs=epochs,
-        **latency(classifier, inputs),
+        **latency(classifier, few),
         threads=torch.get_num_threads(),
         device=str(next(classifier.network.parameters()).device),
         parameters=classifier.parameters,

@@ -9,9 +9,11 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, Thread
+from time import monotonic
 from typing import Any
 
 import safetensors
@@ -19,7 +21,7 @@ import torch
 from safetensors.torch import load as tensors_from
 from torch import Tensor
 
-from konv.core.errors import BadRun
+from konv.core.errors import BadRun, KonvError
 from konv.core.failpoints import reached
 from konv.core.files import Bytes, replacing_folder, write_bytes, write_parts
 from konv.core.seals import BrokenSeal, sealed, unsealed
@@ -76,13 +78,23 @@ class Writer:
         self._error: BaseException | None = None
         self._buffers: Tensors = {}
         self._writing = Lock()
+        self.seconds = 0.0  # that the newest one took, copy and writing
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Waits for the thread; its error counts unless there is one already that a person is to be told."""
+        with suppress(BadRun) if kind is not None and issubclass(kind, KonvError) else nullcontext():
+            self.wait()
 
     def submit(self, state: State) -> None:
         """Waits for the checkpoint before it, copies the state and hands the copy to the thread."""
         self.wait()
+        began = monotonic()
         snapshot = Snapshot.of(state, self._buffers)
         self._buffers = snapshot.tensors
-        self._thread = Thread(target=self._run, args=(snapshot,), name="konv-checkpoint")
+        self._thread = Thread(target=self._run, args=(snapshot, began), name="konv-checkpoint")
         self._thread.start()
 
     def wait(self) -> None:
@@ -101,10 +113,11 @@ class Writer:
         with self._writing:
             write(self._folder, snapshot)
 
-    def _run(self, snapshot: Snapshot) -> None:
+    def _run(self, snapshot: Snapshot, began: float) -> None:
         try:
             with self._writing:
                 write(self._folder, snapshot)
+            self.seconds = monotonic() - began
         except BaseException as error:  # handed to the training thread, which raises it
             self._error = error
 

@@ -54,19 +54,20 @@ class Step:
 
 @dataclass(frozen=True)
 class Batches:
-    """Samples as tensors on the device that trains: raw inputs (M, C, *space), labels (N,), and which row each label has.
+    """Samples as tensors: raw inputs (M, C, *space), labels (N,) on the device that trains, and which row each label has.
 
-    On the processor the inputs are those of the source, memory-mapped where it is large: nothing is copied but batches.
+    The inputs lie on the device where they fit. Otherwise, and on the processor, they are those of the source,
+    memory-mapped where it is large, and only batches are copied.
     """
 
     inputs: Tensor
     labels: Tensor
-    rows: Tensor
+    rows: Tensor  # beside the inputs
 
     @classmethod
     def of(cls, samples: Samples, device: torch.device) -> "Batches":
         labels = torch.from_numpy(samples.labels).to(device)
-        if device.type == "cpu":
+        if not _fits(samples, device):
             return cls(torch.from_numpy(samples.base), labels, torch.from_numpy(samples.rows))
         return cls(torch.from_numpy(samples.inputs).to(device), labels, torch.arange(len(labels), device=device))
 
@@ -74,14 +75,21 @@ class Batches:
         return len(self.labels)
 
     def take(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        return self.inputs.index_select(0, self.rows[indices]), self.labels.index_select(0, indices)
+        rows = self.rows[indices.to(self.rows.device)]
+        return self.inputs.index_select(0, rows).to(self.labels.device), self.labels.index_select(0, indices)
 
     def chunks(self, size: int) -> Iterator[Tensor]:
-        return (self.inputs.index_select(0, rows) for rows in self.rows.split(size))
+        return (self.inputs.index_select(0, rows).to(self.labels.device) for rows in self.rows.split(size))
 
     def part(self, team: Team) -> "Batches":
         """Returns what one process of several scores."""
         return Batches(self.inputs, team.part(self.labels), team.part(self.rows))
+
+
+def _fits(samples: Samples, device: torch.device) -> bool:
+    """True where an accelerator has room for all of the samples beside what training needs."""
+    size = samples.base.nbytes / len(samples.base) * len(samples)
+    return device.type != "cpu" and (device.type != "cuda" or size < torch.cuda.mem_get_info(device)[0] / 2)
 
 
 def steps_per_epoch(size: int, fit: Fit, processes: int = 1) -> int:

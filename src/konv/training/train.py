@@ -31,6 +31,8 @@ from konv.training.state import State, Tensors
 
 REPORT_BYTES = 20 * 2**20  # page, figures, predictions and splits of a large data set
 CHECKPOINT_SECONDS = 30.0  # between two checkpoints inside an epoch
+CHEAP_SECONDS = 0.1  # a checkpoint that takes longer is put off at the end of an epoch until it costs less than COST
+COST = 0.01  # of the time since the one before it
 
 
 @dataclass(frozen=True)
@@ -170,9 +172,11 @@ def _train(
 ) -> Iterator[Record]:
     team = plan.team
 
+    finished = team.led(lambda: run.finished)
+
     def found() -> tuple[Tensors, dict[str, Any], list[str]] | None:
         clear_temporaries(run.path)
-        return checkpoints.latest(run.checkpoints)
+        return None if finished else checkpoints.latest(run.checkpoints)
 
     checkpoint = team.led(found)
     if checkpoint is not None:
@@ -180,7 +184,7 @@ def _train(
         state.restore(tensors, facts)
         notes = [*notes, *(f"passed over a damaged checkpoint, {cause}" for cause in passed)]
     writer = checkpoints.Writer(run.checkpoints) if team.leads else None
-    if team.leads:
+    if team.leads and not finished:
         run.write_history(state.progress.history)
     resumed_at = state.progress.total_steps
     parameters = sum(weight.numel() for weight in state.network.parameters())
@@ -196,7 +200,7 @@ def _train(
         processes=team.size,
         save=lambda: writer.save(state) if writer is not None else None,
     )
-    if team.led(lambda: run.finished):
+    if finished:
         yield Finished(run, team.led(lambda: run.report), resumed=True)
         return
     records = steps(state, Batches.of(data.train, device), Batches.of(data.valid, device), plan)
@@ -207,22 +211,23 @@ def _train(
 def _saved_on_the_way(
     run: Run, state: State, records: Iterator[Step | Epoch], writer: checkpoints.Writer
 ) -> Iterator[Step | Epoch]:
-    """Passes records on; saves after each epoch, every 30 seconds, and when the stream is closed or training breaks off."""
+    """Passes records on; saves after each epoch where that is cheap, every 30 seconds, and when training is broken off."""
     saved_at = monotonic()
-    try:
-        with telling_losses():
-            for record in records:
-                if isinstance(record, Epoch):
-                    run.record_epoch(record)
-                if isinstance(record, Epoch) or monotonic() - saved_at > CHECKPOINT_SECONDS:
-                    writer.submit(state)
-                    saved_at = monotonic()
-                yield record
-        writer.wait()
-    except (GeneratorExit, Diverged, LostProcess):
-        writer.submit(state)
-        writer.wait()
-        raise
+    with writer:
+        try:
+            with telling_losses():
+                for record in records:
+                    if isinstance(record, Epoch):
+                        run.record_epoch(record)
+                    since = monotonic() - saved_at
+                    cheap = writer.seconds < max(CHEAP_SECONDS, COST * since)
+                    if (isinstance(record, Epoch) and cheap) or since > CHECKPOINT_SECONDS:
+                        writer.submit(state)
+                        saved_at = monotonic()
+                    yield record
+        except (GeneratorExit, Diverged, LostProcess):
+            writer.submit(state)
+            raise
 
 
 def _finish(run: Run, recipe: Recipe, data: Data, state: State) -> Report:
