@@ -10,6 +10,8 @@ from konv.models._layers import FlatBatchNorm, batch_norm, convolution, max_pool
 from konv.models._layers import activation as make_activation
 
 MINIMUM_SIDE = 4  # pixels: two poolings by two
+PARAMETERS = 207_098
+SETTING = (1, (28, 28), 10)
 SIDE_AT_HEAD = 8  # pixels: blocks are added until no side is longer, or one cannot be halved any more
 
 
