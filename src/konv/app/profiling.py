@@ -74,5 +74,5 @@ def _cells(layer: LayerTime, profile: Profile) -> tuple[str, ...]:
 
 
 def _digits(value: float) -> str:
-    """Returns a number in at most five columns, up to a hundred thousand."""
-    return f"{value:.{0 if value >= 1000 else 1 if value >= 100 else 2}f}"
+    """Returns a number with three digits or more, in at most five columns up to a hundred thousand."""
+    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
