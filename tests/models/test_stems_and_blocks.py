@@ -1,5 +1,6 @@
 """Networks made to fit: stems by picture size, blocks by option, timm where it is installed."""
 
+import subprocess
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -51,6 +52,18 @@ def test_published_weights_ask_for_the_published_stem() -> None:
     with torch.device("meta"):
         network = build(Choice(name="resnet18", weights="DEFAULT"), 3, (32, 32), 2, pretrained=False)
     assert first(network).kernel_size == (7, 7)
+
+
+def test_torchvision_is_loaded_only_for_its_own_networks() -> None:
+    """It costs two seconds."""
+    code = (
+        "import sys; from konv.models import build, view_of; from konv.core.recipe import Choice\n"
+        "for name in ('plain', 'lenet5', 'separable'): build(Choice(name=name), 1, (32, 32), 2); view_of(Choice(name=name))\n"
+        "print('torchvision' in sys.modules)\n"
+        "build(Choice(name='resnet18'), 1, (32, 32), 2); print('torchvision' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_torchvisions_networks_are_torchvisions() -> None:

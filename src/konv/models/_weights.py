@@ -4,6 +4,7 @@ import hashlib
 import pickle
 import re
 import socket
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -41,7 +42,7 @@ def pour(network: nn.Module, entry: Entry, weights: str, space: tuple[int, ...],
         fitted[first] = folded(fitted[first], own[first].shape[1])
     heads = {name for name in fitted.keys() & own.keys() if _is_head(fitted[name], own[name], classes)}
     kept = {name: value for name, value in fitted.items() if name not in heads and (name in own or not _is_auxiliary(name))}
-    _require_fit(entry.name, weights, kept, own, heads)
+    _require_fit(entry, weights, kept, own, heads)
     state = OrderedDict(kept)
     state._metadata = getattr(given, "_metadata", own._metadata)  # type: ignore[attr-defined]  # layer versions, for mnasnet
     network.load_state_dict(state, strict=False)
@@ -77,7 +78,7 @@ def _is_auxiliary(name: str) -> bool:
     return name.lower().startswith("aux")
 
 
-def _require_fit(model: str, weights: str, kept: State, own: Mapping[str, Tensor], heads: set[str]) -> None:
+def _require_fit(entry: Entry, weights: str, kept: State, own: Mapping[str, Tensor], heads: set[str]) -> None:
     counters = {name for name in own if name.endswith("num_batches_tracked")}  # files of before 2018 have none
     missing = [name for name in own if name not in kept and name not in heads | counters and not _is_auxiliary(name)]
     complaints = [f"{name} {_shape(own[name])} is missing in the file" for name in missing]
@@ -88,10 +89,11 @@ def _require_fit(model: str, weights: str, kept: State, own: Mapping[str, Tensor
         if name in own and value.shape != own[name].shape
     ]
     if complaints:
+        stem = "; a published file wants stem = large" if any(option.name == "stem" for option in entry.options) else ""
         more = f"; and {len(complaints) - SHOWN} more" if len(complaints) > SHOWN else ""
         raise BadModel(
-            f"the weights {weights} do not fit {model}: {'; '.join(complaints[:SHOWN])}{more}. "
-            "Take the model they were trained with; a published file wants stem = large."
+            f"the weights {weights} do not fit {entry.name}: {'; '.join(complaints[:SHOWN])}{more}. "
+            f"Take the model they were trained with{stem}."
         )
 
 
@@ -159,7 +161,7 @@ def _download(model: str, url: str, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _giving_up_after(TIMEOUT):
-            torch.hub.download_url_to_file(url, str(path), _hash_in(path))
+            torch.hub.download_url_to_file(url, str(path), _hash_in(path), progress=sys.stderr.isatty())
     except (OSError, RuntimeError) as error:
         cause = str(getattr(error, "reason", None) or error).rstrip(".")
         raise BadModel(
