@@ -71,6 +71,8 @@ def attempt(
     time: bool = False,
 ) -> Attempt:
     """Returns what `dissect` does, or the anatomy up to the layer that fails, with that layer, its inputs and the exception."""
+    if any(isinstance(module, torch.jit.ScriptModule) for module in network.modules()):
+        raise BadModel("a TorchScript module cannot be watched layer by layer; give the nn.Module that it was made from.")
     subject = _copied(network) if _lazy(network) else network
     inputs = _inputs(subject, shape, batch)
     samples = len(inputs[0])
@@ -80,7 +82,9 @@ def attempt(
         trace = _traced(subject, inputs, training=False)
         kept = None if trace.broken else _kept(subject, inputs)
         seconds = _timed(subject, inputs, trace) if time and not trace.broken else None
-    anatomy = _anatomy(network, subject, name, inputs, trace.steps, samples, kept, seconds, trace.broken is None)
+        anatomy = _anatomy(
+            network, subject, name, inputs, trace.steps, samples, kept, seconds, trace.broken is None
+        )  # a parametrized weight changes state when it is read
     return Attempt(anatomy, _failure(network, trace.broken) if trace.broken else None)
 
 
