@@ -145,6 +145,18 @@ def test_signals_and_volumes(tmp_path: Path, space: tuple[int, ...]) -> None:
     assert profile.layers[0].gflop == pytest.approx(2 * 2e-9 * 16 * 4 * 3 ** len(space) * np.prod(space))
 
 
+def test_layers_that_run_as_one_step_have_one_row(toy: Toy) -> None:
+    """fashion_cnn joins norm, ReLU and pooling in float32; clocks on each of them would part them."""
+    together = measure(toy(model={"name": "fashion_cnn"}))
+    names = ["conv1", "norm1…pool1", "conv2", "norm2…pool2", "flatten", "fc1", "act3", "dropout", "fc2", "act4", "fc3"]
+    assert [layer.name for layer in together.layers] == names
+    assert together.layers[1].kind == "BatchNorm2d, ReLU, MaxPool2d"
+    assert together.layers[1].output == (16, 32, 4, 4)
+    assert together.layers[1].milliseconds_backward > 0
+    apart = measure(toy(model={"name": "fashion_cnn"}, precision="bfloat16"))
+    assert [layer.name for layer in apart.layers][:4] == ["conv1", "norm1", "act1", "pool1"]
+
+
 # ---- a person's own network ----
 
 

@@ -22,11 +22,15 @@ class Sequence(nn.Sequential):
         layers = list(self)
         while layers:
             if self.training and _fits(layers[:3], values):
-                values = _normalised_and_pooled(values, layers[0])
+                values = self.fused(values, *layers[:3])
                 del layers[:3]
             else:
                 values = layers.pop(0)(values)
         return values
+
+    def fused(self, values: Tensor, norm: nn.Module, _activation: nn.Module, _pool: nn.Module) -> Tensor:
+        """Returns what the three layers give, as one step; a profile puts its clock here, as hooks would part them."""
+        return _normalised_and_pooled(values, norm)
 
 
 def _fits(layers: list[nn.Module], values: Tensor) -> bool:

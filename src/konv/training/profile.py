@@ -61,7 +61,7 @@ def measure(recipe: Recipe, data: Data | None = None) -> Profile:
         roofs = before.best(measure_roofs(device, dtype))
         batch = len(data.train) if recipe.fit.batch_size == "all" else recipe.fit.batch_size
         work = multiply_adds(network, data.view.shape)
-        layers = _layers(network, measured, work, batch, roofs)
+        layers = _layers(measured, work, batch, roofs)
         seconds = {name: measured.seconds[("", name)] for name in PARTS if ("", name) in measured.seconds}
         parts = [PartTime(name=name, milliseconds=1000 * taken) for name, taken in seconds.items()]
         gflop = sum(layer.gflop for layer in layers) + _gflop(work[BETWEEN_LAYERS], batch, gradients=2)
@@ -182,12 +182,9 @@ def multiply_adds(network: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
     return found
 
 
-def _layers(
-    network: nn.Module, measured: _Measured, multiply_adds: Mapping[str, int], batch: int, roofs: Roofs
-) -> list[LayerTime]:
-    kinds = {name: type(module).__name__ for name, module in leaves(network).items()}
+def _layers(measured: _Measured, multiply_adds: Mapping[str, int], batch: int, roofs: Roofs) -> list[LayerTime]:
     return [
-        _layer(name, kinds[name], calls, measured.seconds, _layer_gflop(calls[0], multiply_adds.get(name, 0), batch), roofs)
+        _layer(name, calls, measured.seconds, _layer_gflop(calls[0], multiply_adds.get(name, 0), batch), roofs)
         for name, calls in measured.calls.items()
     ]
 
@@ -201,13 +198,13 @@ def _gflop(multiply_adds: int, batch: int, *, gradients: int) -> float:
     return 2e-9 * multiply_adds * batch * (1 + gradients)
 
 
-def _layer(name: str, kind: str, calls: list[Call], seconds: Seconds, gflop: float, roofs: Roofs) -> LayerTime:
+def _layer(name: str, calls: list[Call], seconds: Seconds, gflop: float, roofs: Roofs) -> LayerTime:
     times = [1000 * seconds.get((name, phase), 0.0) for phase in ("forward", "backward")]
     megabytes, milliseconds = 1e-6 * sum(map(least_bytes, calls)), sum(times)
     bound, roof = roofs.judge(gflop, megabytes, milliseconds)
     return LayerTime(
-        name=name or kind,
-        kind=kind,
+        name=name or calls[0].kind,
+        kind=calls[0].kind,
         output=calls[0].output,
         calls=len(calls),
         milliseconds_forward=times[0],

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
+from konv.models._sequence import Sequence
+
 Owner = tuple[str, str]  # (name of a layer, or "" for a part of the step; "forward", "backward", or the part's name)
 CLOCKS: Owner = ("", "clocks")  # what the measuring itself takes; left out of the result
 BETWEEN: Owner = ("", "between")
@@ -26,6 +28,7 @@ class Call:
     input_gradient: bool  # the backward pass computes one
     weight_gradient: bool
     view: bool  # the output is the input under another shape: nothing moves
+    kind: str = ""  # class of the layer
 
 
 class Stopwatch:
@@ -88,8 +91,9 @@ class Stopwatch:
 class Clocks:
     """Clocks on a network: on its layers for the forward pass, on the nodes of the gradient's graph for the backward.
 
-    No module gets a backward hook, which would put nodes of its own into the graph and forbid in-place layers. Nodes made by
-    calls outside of any layer belong to `BETWEEN`.
+    No module gets a backward hook, which would put nodes of its own into the graph and forbid in-place layers. Layers that
+    konv runs as one step have one clock, as hooks would part them. Nodes made by calls outside of any layer belong to
+    `BETWEEN`.
     """
 
     def __init__(self, network: nn.Module, watch: Stopwatch) -> None:
@@ -97,13 +101,17 @@ class Clocks:
         self._watch = watch
         self._seen: set[Node] = set()  # also keeps the wrappers alive, by which a node is known again
         self._versions: list[int] = []
+        self._joined: set[nn.Module] = set()  # layers that were seen to run as one step with others
         self.calls: dict[str, list[Call]] = {}
+        for module in network.modules():
+            if isinstance(module, Sequence):
+                module.fused = self._joining(module.fused)  # type: ignore[method-assign]
 
     @contextmanager
     def running(self, owner: Owner) -> Iterator[None]:
         """Puts the clocks on for one step that begins with `owner`'s time, and takes them off again, whatever happens."""
         self.calls = {}
-        layers = leaves(self._network)
+        layers = {name: layer for name, layer in leaves(self._network).items() if layer not in self._joined}
         hooks = [] if "" in layers else [self._network.register_forward_pre_hook(self._begin)]
         for name, layer in layers.items():
             hooks.append(layer.register_forward_pre_hook(self._entering(name), with_kwargs=True))
@@ -127,10 +135,32 @@ class Clocks:
             if node is None or node in self._seen:
                 continue
             self._seen.add(node)
-            waiting += [above for above, _ in node.next_functions]
-            if node.next_functions:  # the others keep a weight's gradient; a hook there would make them copy it
+            following = [above for above, _ in node.next_functions]
+            waiting += following
+            if following:  # the others keep a weight's gradient; a hook there would make them copy it
                 node.register_prehook(lambda *_: self._watch.turn_to(owner))  # until the next: what it frees is its own
+            if following and not any(above and above.next_functions for above in following):
+                # where the backward pass may end; elsewhere a hook after the node would keep its gradients for longer
                 node.register_hook(lambda *_: self._watch.mark())
+
+    def _joining(self, fused: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        names = {module: name for name, module in leaves(self._network).items()}
+
+        def clocked(values: Tensor, *layers: nn.Module) -> Tensor:
+            self._joined.update(layers)
+            if not self._watch.running:
+                return fused(values, *layers)
+            name = f"{names[layers[0]]}…{names[layers[-1]]}"
+            with self._watch.of(CLOCKS):
+                self.claim(values, BETWEEN)
+            with self._watch.of((name, "forward")):
+                gave = fused(values, *layers)
+            with self._watch.of(CLOCKS):
+                self.claim(gave, (name, "backward"))
+                self.calls.setdefault(name, []).append(_call(layers, [values], [values._version], [gave]))
+            return gave
+
+        return clocked
 
     # ---- forward hooks ----
 
@@ -157,7 +187,7 @@ class Clocks:
             self._watch.leave()
             with self._watch.of(CLOCKS):
                 self.claim(gave, (name, "backward"))
-                call = _call(module, tensors((args, kwargs)), self._versions, tensors(gave))
+                call = _call((module,), tensors((args, kwargs)), self._versions, tensors(gave))
                 self.calls.setdefault(name, []).append(call)
 
         return hook
@@ -177,8 +207,8 @@ def tensors(values: object) -> list[Tensor]:
     return [tensor for value in values for tensor in tensors(value)] if isinstance(values, (tuple, list)) else []
 
 
-def _call(module: nn.Module, given: list[Tensor], versions: list[int], gave: list[Tensor]) -> Call:
-    weights = list(module.parameters(recurse=False))
+def _call(layers: tuple[nn.Module, ...], given: list[Tensor], versions: list[int], gave: list[Tensor]) -> Call:
+    weights = [weight for layer in layers for weight in layer.parameters(recurse=False)]
     untouched = [tensor._version for tensor in given] == versions
     storages = {tensor.untyped_storage().data_ptr() for tensor in given}
     return Call(
@@ -188,5 +218,6 @@ def _call(module: nn.Module, given: list[Tensor], versions: list[int], gave: lis
         output=tuple(gave[0].shape) if gave else (),
         input_gradient=any(tensor.requires_grad for tensor in given),
         weight_gradient=any(weight.requires_grad for weight in weights),
+        kind=", ".join(type(layer).__name__ for layer in layers),
         view=untouched and all(tensor.untyped_storage().data_ptr() in storages for tensor in gave),
     )
