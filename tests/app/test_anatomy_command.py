@@ -233,6 +233,7 @@ def test_a_layer_is_explained_at_length(capsys: pytest.CaptureFixture[str]) -> N
     assert value[1] == torchs[1]
     content = json_of(capsys, *FASHION, "--layer", "pool1")
     assert content["worked"][0]["result"] == max(map(max, content["worked"][0]["window"]))
+    assert told(capsys, *FASHION, "--layer", "conv2") == text
     assert "```text" in told(capsys, *FASHION, "--layer", "norm1", "--format", "markdown")
 
 
@@ -253,6 +254,10 @@ def test_every_lesson_is_drawn_without_cutting_words_off(name: str) -> None:
     figure = lessons.draw(name, words.load("ko"))
     canvas = FigureCanvasAgg(figure)
     width, height = canvas.get_width_height()
-    boxes = [text.get_window_extent(canvas.get_renderer()) for text in figure.findobj(Text) if isinstance(text, Text) and text.get_text()]
+    boxes = [
+        text.get_window_extent(canvas.get_renderer())
+        for text in figure.findobj(Text)
+        if isinstance(text, Text) and text.get_text()
+    ]
     assert boxes
     assert all(box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height for box in boxes)

@@ -10,6 +10,7 @@ from konv.core.anatomy import Anatomy, Layer
 MIDDLE, WIDEST, TALLEST = 200.0, 150.0, 46.0  # of the blocks
 SLIM = 13.0  # height of a step that leaves the shape as it is
 GAP = 17.0  # between two blocks
+WORDS = 300.0  # where the words beside the blocks begin
 LANE, LANES = 11.0, 8  # width of an arc's lane, and how many there are
 
 FAMILIES = (  # the first that a kind's name holds
@@ -60,6 +61,7 @@ class Flow:
     blocks: tuple[Block, ...]  # the first is the input
     arrows: tuple[tuple[Block, Block], ...]
     arcs: tuple[Arc, ...]
+    width: float
     height: float
 
 
@@ -77,7 +79,8 @@ def flow(anatomy: Anatomy, word: str) -> Flow:
     sources = {number + 1: [source + 1 for source in layer.sources] for number, layer in enumerate(anatomy.layers)}
     arrows = [(blocks[end - 1], blocks[end]) for end, starts in sources.items() if end - 1 in starts]
     past = [(start, end) for end, starts in sources.items() for start in starts if start != end - 1]
-    return Flow(tuple(blocks), tuple(arrows), _arcs(past, blocks), blocks[-1].bottom + 12)
+    longest_text = max(7.3 * len(block.name) + 6.8 * len(block.kind + block.shape) + 24 for block in blocks)
+    return Flow(tuple(blocks), tuple(arrows), _arcs(past, blocks), max(640, WORDS + longest_text), blocks[-1].bottom + 12)
 
 
 def family_of(kind: str) -> str:

@@ -1,4 +1,6 @@
-"""One layer at length, as lines of text."""
+"""One layer at length: its facts, values worked out, its arguments; as parts for a page and as lines of text."""
+
+from dataclasses import dataclass
 
 from rich.cells import cell_len
 
@@ -6,25 +8,26 @@ from konv.app.anatomy import numbers
 from konv.app.report.words import Texts
 from konv.core.anatomy import Explanation, Grid, Variant, Worked
 
-
-def lines(found: Explanation, texts: Texts) -> list[str]:
-    """Returns what the layer does to size and cost, a value worked out, and a table of its arguments."""
-    return [
-        *_facts(found, texts),
-        *(line for worked in found.worked for line in _worked(worked, found, texts)),
-        *_variants(found, texts),
-    ]
+Pairs = list[tuple[str, str]]  # of a name and a value
 
 
-def _facts(found: Explanation, texts: Texts) -> list[str]:
+@dataclass(frozen=True)
+class Example:
+    """A value that was worked out: numbers side by side, and the sum they make."""
+
+    heading: str
+    grids: tuple[tuple[str, list[list[str]]], ...]
+    sums: Pairs
+
+
+def facts(found: Explanation, texts: Texts) -> Pairs:
+    """Returns what the table says of the layer, in full."""
     layer, words = found.layer, texts["table"]
-    inputs = ", ".join(map(numbers.shape, layer.inputs or (layer.input,)))
     arguments = ", ".join(f"{name}={value}" for name, value in found.arguments.items())
     bytes_ = {"forward": numbers.memory(layer.forward_bytes), "backward": numbers.memory(layer.backward_bytes)}
-    kept = texts["layer"]["memory"].format(**bytes_)
-    rows = [
+    return [
         (words["kind"], f"{layer.kind}({arguments})"),
-        (words["input"], inputs),
+        (words["input"], ", ".join(map(numbers.shape, layer.inputs or (layer.input,)))),
         (words["output"], numbers.shape(layer.output)),
         (words["formula"], layer.formula),
         (words["parameters"], _counted(layer.parameters, layer.parameters_formula)),
@@ -32,51 +35,54 @@ def _facts(found: Explanation, texts: Texts) -> list[str]:
         (words["receptive_field"], numbers.along(layer.receptive_field)),
         (words["stride"], numbers.along(layer.stride)),
         (texts["page"]["offset"], numbers.along(layer.offset)),
-        (words["memory"], kept),
+        (words["memory"], texts["layer"]["memory"].format(**bytes_)),
     ]
-    return [layer.name, "", *_aligned(rows)]
 
 
 def _counted(count: int, formula: str) -> str:
     return f"{formula} = {count:,}" if formula else f"{count:,}"
 
 
-# ---- a value worked out ------------------------------------------------------------------------------------------
+# ---- values worked out -------------------------------------------------------------------------------------------
 
 
-def _worked(worked: Worked, found: Explanation, texts: Texts) -> list[str]:
-    words = texts["layer"]
-    place = ", ".join(map(str, worked.place))
-    heading = words["place"].format(place=place)
+def examples(found: Explanation, texts: Texts) -> list[Example]:
+    """Returns one example per value that was worked out."""
+    return [_example(worked, found, texts["layer"]) for worked in found.worked]
+
+
+def _example(worked: Worked, found: Explanation, words: Texts) -> Example:
+    heading = words["place"].format(place=", ".join(map(str, worked.place)))
     if "mean" in worked.numbers:
-        return ["", heading, *_normalised(worked)]
-    if not worked.products:
-        return ["", heading, "", *_block([(words["window"], worked.window)]), "", *_pooled(worked, words)]
-    grids = [(words["window"], worked.window), (words["kernel"], worked.kernel), (words["products"], worked.products)]
-    if "Linear" in found.layer.kind:
-        grids[0] = (words["features"], worked.window)
-    return ["", heading, "", *_block(grids), "", *_summed(worked, words)]
+        return Example(heading, (), [*_normalised(worked), ("torch", _number(worked.torch))])
+    window = words["features"] if "Linear" in found.layer.kind else words["window"]
+    named = [(window, worked.window), (words["kernel"], worked.kernel), (words["products"], worked.products)]
+    grids = tuple((name, _cells(grid)) for name, grid in named if grid)
+    sums = _summed(worked, words) if worked.products else _pooled(worked, words)
+    return Example(heading, grids, [*sums, ("torch", _number(worked.torch))])
 
 
-def _summed(worked: Worked, words: Texts) -> list[str]:
+def _summed(worked: Worked, words: Texts) -> Pairs:
     rows = [(words[f"number_{name}"], _number(value)) for name, value in worked.numbers.items()]
-    return _aligned([*rows, (words["result"], _number(worked.result)), ("torch", _number(worked.torch))], right=True)
+    return [*rows, (words["result"], _number(worked.result))]
 
 
-def _pooled(worked: Worked, words: Texts) -> list[str]:
-    if "divisor" in worked.numbers:
-        text = f"{_number(worked.numbers['sum'])} / {worked.numbers['divisor']:g} = {_number(worked.result)}"
-        return _aligned([(words["mean"], text), ("torch", _number(worked.torch))])
-    return _aligned([(words["maximum"], _number(worked.result)), ("torch", _number(worked.torch))])
+def _pooled(worked: Worked, words: Texts) -> Pairs:
+    if "divisor" not in worked.numbers:
+        return [(words["maximum"], _number(worked.result))]
+    parts = f"{_number(worked.numbers['sum'])} / {worked.numbers['divisor']:g}"
+    return [(words["mean"], f"{parts} = {_number(worked.result)}")]
 
 
-def _normalised(worked: Worked) -> list[str]:
+def _normalised(worked: Worked) -> Pairs:
     of = {name: _number(value) for name, value in worked.numbers.items()}
     text = f"({of['x']} − {of['mean']})/√({of['variance']} + {worked.numbers['epsilon']:g}) · {of['gamma']} + {of['beta']}"
-    return [
-        "",
-        *_aligned([("(x − μ)/√(σ² + ε)·γ + β", f"{text} = {_number(worked.result)}"), ("torch", _number(worked.torch))]),
-    ]
+    return [("(x − μ)/√(σ² + ε)·γ + β", f"{text} = {_number(worked.result)}")]
+
+
+def _cells(grid: Grid) -> list[list[str]]:
+    whole = all(value == int(value) for row in grid for value in row)
+    return [[f"{value:.0f}" if whole else _number(value, 3) for value in row] for row in grid]
 
 
 def _number(value: float, digits: int = 4) -> str:
@@ -84,37 +90,17 @@ def _number(value: float, digits: int = 4) -> str:
     return (f"{rounded:.{digits}f}" if value != int(value) else f"{int(value)}").replace("-", "−")
 
 
-def _block(grids: list[tuple[str, Grid]]) -> list[str]:
-    """Returns grids of numbers side by side, each under its heading."""
-    columns = []
-    for heading, grid in grids:
-        whole = all(value == int(value) for row in grid for value in row)
-        cells = [[f"{value:.0f}" if whole else _number(value, 3) for value in row] for row in grid]
-        width = max(len(cell) for row in cells for cell in row)
-        rows = ["  ".join(cell.rjust(width) for cell in row) for row in cells]
-        columns.append(_padded([heading, *rows]))
-    height = max(map(len, columns))
-    filled = [column + [" " * _length(column[0])] * (height - len(column)) for column in columns]
-    return ["    ".join(parts).rstrip() for parts in zip(*filled, strict=True)]
-
-
 # ---- arguments ---------------------------------------------------------------------------------------------------
 
 
-def _variants(found: Explanation, texts: Texts) -> list[str]:
-    if not found.variants:
-        return []
+def headings(texts: Texts) -> list[str]:
     words, table = texts["layer"], texts["table"]
-    headings = [words["argument"], table["output"], table["parameters"], table["multiply_adds"], words["own_field"]]
-    rows = [_variant(row, words) for row in found.variants]
-    widths = [max(_length(row[place]) for row in [headings, *rows]) for place in range(len(headings))]
-    whole = [headings, ["─" * width for width in widths], *rows]
-    return ["", words["arguments"], "", *(_table_line(row, widths) for row in whole)]
+    return [words["argument"], table["output"], table["parameters"], table["multiply_adds"], words["own_field"]]
 
 
-def _table_line(row: list[str], widths: list[int]) -> str:
-    cells = [_fill(cell, width, place > 1) for place, (cell, width) in enumerate(zip(row, widths, strict=True))]
-    return "  ".join(cells).rstrip()
+def variants(found: Explanation, texts: Texts) -> list[list[str]]:
+    """Returns one row per argument that was changed."""
+    return [_variant(row, texts["layer"]) for row in found.variants]
 
 
 def _variant(row: Variant, words: Texts) -> list[str]:
@@ -130,21 +116,49 @@ def _variant(row: Variant, words: Texts) -> list[str]:
     ]
 
 
-def _aligned(rows: list[tuple[str, str]], *, right: bool = False) -> list[str]:
-    first = max(_length(name) for name, _ in rows)
-    second = max(_length(value) for _, value in rows)
-    return [f"{_fill(name, first, False)}  {_fill(value, second, right)}".rstrip() for name, value in rows]
+# ---- lines -------------------------------------------------------------------------------------------------------
 
 
-def _padded(rows: list[str]) -> list[str]:
-    width = max(map(_length, rows))
-    return [_fill(row, width, False) for row in rows]
+def lines(found: Explanation, texts: Texts) -> list[str]:
+    """Returns all of it as text in columns: the name and an empty line first."""
+    worked = [line for example in examples(found, texts) for line in _told(example)]
+    rows = variants(found, texts)
+    table = ["", texts["layer"]["arguments"], "", *_table(headings(texts), rows)] if rows else []
+    return [found.layer.name, "", *_aligned(facts(found, texts)), *worked, *table]
 
 
-def _fill(text: str, width: int, right: bool) -> str:
-    space = " " * (width - _length(text))
+def _told(example: Example) -> list[str]:
+    block = ["", *_block(example)] if example.grids else []
+    right = len(example.sums) > 2  # a column of numbers to add
+    return ["", example.heading, *block, "", *_aligned(example.sums, right=right)]
+
+
+def _block(example: Example) -> list[str]:
+    """Returns grids of numbers side by side, each under its heading."""
+    columns = []
+    for heading, cells in example.grids:
+        width = max(len(cell) for row in cells for cell in row)
+        rows = [heading, *("  ".join(cell.rjust(width) for cell in row) for row in cells)]
+        columns.append([_fill(row, max(map(cell_len, rows))) for row in rows])
+    return ["    ".join(parts).rstrip() for parts in zip(*columns, strict=True)]
+
+
+def _table(headings_: list[str], rows: list[list[str]]) -> list[str]:
+    widths = [max(cell_len(row[place]) for row in [headings_, *rows]) for place in range(len(headings_))]
+    return [_line(row, widths) for row in [headings_, ["─" * width for width in widths], *rows]]
+
+
+def _line(row: list[str], widths: list[int]) -> str:
+    cells = [_fill(cell, width, right=place > 1) for place, (cell, width) in enumerate(zip(row, widths, strict=True))]
+    return "  ".join(cells).rstrip()
+
+
+def _aligned(rows: Pairs, *, right: bool = False) -> list[str]:
+    first = max(cell_len(name) for name, _ in rows)
+    second = max(cell_len(value) for _, value in rows)
+    return [f"{_fill(name, first)}  {_fill(value, second, right=right)}".rstrip() for name, value in rows]
+
+
+def _fill(text: str, width: int, *, right: bool = False) -> str:
+    space = " " * (width - cell_len(text))
     return space + text if right else text + space
-
-
-def _length(text: str) -> int:
-    return cell_len(text)

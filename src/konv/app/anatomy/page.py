@@ -7,13 +7,13 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from konv.app.anatomy import numbers, words
+from konv.app.anatomy import explanation, numbers, words
 from konv.app.anatomy.drawing import FAMILIES, flow
 from konv.app.anatomy.table import remarks
 from konv.app.figures import lessons
 from konv.app.figures._sheet import png
 from konv.app.report.hangul import font_face
-from konv.core.anatomy import Anatomy
+from konv.core.anatomy import Anatomy, Explanation
 
 HERE = Path(__file__).parent
 STYLE = HERE.parent / "report" / "templates" / "style.css"
@@ -33,9 +33,17 @@ def render(anatomy: Anatomy, language: str) -> str:
     return framed("anatomy.html", language, context)
 
 
-def render_layer(lines: list[str], name: str, language: str) -> str:
+def render_layer(found: Explanation, network: str, language: str) -> str:
     """Returns the page of one layer."""
-    return framed("layer.html", language, {"title": name, "lines": lines[2:]})
+    texts = words.load(language)
+    context = {
+        "title": f"{network}: {found.layer.name}",
+        "facts": explanation.facts(found, texts),
+        "examples": explanation.examples(found, texts),
+        "headings": explanation.headings(texts),
+        "variants": explanation.variants(found, texts),
+    }
+    return framed("layer.html", language, context)
 
 
 def render_lessons(language: str) -> str:

@@ -37,7 +37,7 @@ def show_layer(subject: Subject, name: str, form: str | None, out: Path | None, 
     elif form == "html":
         from konv.app.anatomy import page
 
-        text = page.render_layer(lines, f"{subject.name}: {name}", language)
+        text = page.render_layer(found, subject.name, language)
     elif form == "markdown":
         text = "\n".join([f"# {subject.name}: {name}", "", "```text", *lines[2:], "```", ""])
     else:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from konv.classifier import Classifier
@@ -30,7 +31,9 @@ def find(thing: str, given: str | None, classes: int, settings: Sequence[str], *
     if given is None:
         raise BadModel(f"{choice.name} needs the shape of one input; write for example: konv anatomy {thing} --input 1x28x28")
     channels, *space = shape_of(given)
-    return Subject(build(choice, channels, tuple(space), classes), choice.name, (channels, *space))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # the same numbers each time a layer is explained
+        return Subject(build(choice, channels, tuple(space), classes), choice.name, (channels, *space))
 
 
 def shape_of(text: str) -> tuple[int, ...]:
