@@ -22,7 +22,8 @@ from konv.training.randomness import generator, order, seed_for
 from konv.training.schedules import Schedule
 from konv.training.state import Progress, State, Sums
 
-CHUNK = 500  # samples per forward pass of a validation
+CHUNK = 500  # samples per forward pass of a validation at most
+LEAST = 64  # and at least; between them as many as a training step, whose memory is known to be enough
 
 
 @dataclass(frozen=True)
@@ -255,11 +256,12 @@ def _end_of_epoch(state: State, validation: Batches, plan: Plan) -> Epoch:
 
 def score(network: nn.Module, samples: Batches, plan: Plan) -> tuple[float, float]:
     """Returns (loss, accuracy) of a network in evaluation mode on all samples at once, not a mean of batch means."""
-    mine = samples.part(plan.team)
+    mine, batch = samples.part(plan.team), plan.fit.batch_size
+    size = CHUNK if batch == "all" else min(CHUNK, max(LEAST, batch))
     loss = right = mass = 0.0
     if len(mine):
         with torch.inference_mode(), evaluating(network):
-            parts = [logits_of(network(normalised(part, plan.view))).float() for part in mine.chunks(CHUNK)]
+            parts = [logits_of(network(normalised(part, plan.view))).float() for part in mine.chunks(size)]
             logits = torch.cat(parts)
             loss = plan.objective(nn.Identity(), logits, mine.labels)[0].item()
         right, mass = float((logits.argmax(dim=1) == mine.labels).sum()), plan.mass(mine.labels)
