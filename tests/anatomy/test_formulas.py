@@ -213,9 +213,9 @@ def test_a_subclass_that_computes_something_else_is_told_by_its_real_output() ->
 
 
 def test_a_formula_that_disagrees_with_the_real_pass_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    from konv.anatomy import _formulas
+    from konv.anatomy import _windows
 
-    monkeypatch.setattr(_formulas.Window, "size", lambda self, length: 7)
+    monkeypatch.setattr(_windows.Window, "size", lambda self, length: 7)
     with pytest.raises(AssertionError, match=r"konv's formula for 0 \(Conv2d\) gives \(2, 2, 7, 7\), the layer gave"):
         dissect(nn.Sequential(nn.Conv2d(1, 2, 3)), (1, 6, 6))
 
@@ -298,3 +298,15 @@ def test_what_cannot_be_followed_is_not_guessed() -> None:
             return torch.roll(x, 3, dims=2)
 
     assert dissect(nn.Sequential(Rolled(), nn.Conv2d(1, 1, 3)), (1, 8, 8)).layers[-1].receptive_field is None
+
+
+def test_an_odd_operation_never_breaks_a_network_that_runs() -> None:
+    class Odd(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            x = torch.fft.rfft(x).abs() + x.amax(dim=(2, 3), keepdim=True) + torch.einsum("nchw->nc", x)[..., None, None]
+            x = x.reshape(-1)[:0].reshape(0, 3).sum() + x.sort(dim=-1).values + torch.cumsum(x, 2)
+            return torch.stack([x, x.flip(2)]).unbind(0)[0].movedim(1, -1).std(dim=-1)
+
+    anatomy = dissect(nn.Sequential(nn.Conv2d(2, 3, 3), Odd()), (2, 8, 8))
+    assert anatomy.complete
+    assert anatomy.layers[-1].output == (6, 4)

@@ -9,8 +9,7 @@ from typing import Any
 from torch import nn
 
 from konv.anatomy._tracing import Step, function_name
-
-AXES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
+from konv.anatomy._windows import Spread, Window, along, padding_of, parted, sides_of, slid
 
 
 @dataclass(frozen=True)
@@ -56,98 +55,14 @@ def _real(step: Step) -> str:
 # ---- windows -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Window:
-    """A kernel that moves over an axis: its numbers along that axis."""
-
-    kernel: int
-    stride: int = 1
-    before: int = 0  # padding
-    after: int = 0
-    dilation: int = 1
-    ceil: bool = False
-
-    def size(self, length: int) -> int:
-        """Returns how many places the kernel finds on an axis (torch's rule, ceil mode too)."""
-        room, _ = self._room(length)
-        whole, rest = divmod(room, self.stride)
-        places = whole + 1 + (1 if self.ceil and rest else 0)
-        return places - 1 if self._dropped(length, places) else places
-
-    def text(self, length: int) -> str:
-        """Returns `(14 − 3 + 2·0)/1 + 1 = 12`, with floor or ceil where they bite."""
-        room, words = self._room(length)
-        quotient = f"({words})/{self.stride}"
-        rest = room % self.stride
-        if rest:
-            quotient = f"⌈{quotient}⌉" if self.ceil else f"⌊{quotient}⌋"
-        dropped = " − 1" if self.ceil and rest and self._dropped(length, room // self.stride + 2) else ""
-        return f"{quotient} + 1{dropped} = {self.size(length)}"
-
-    def _room(self, length: int) -> tuple[int, str]:
-        reach = self.dilation * (self.kernel - 1) + 1
-        taken = f"{self.kernel}" if self.dilation == 1 else f"{self.dilation}·({self.kernel} − 1) − 1"
-        added = f"2·{self.before}" if self.before == self.after else f"{self.before} + {self.after}"
-        return length + self.before + self.after - reach, f"{length} − {taken} + {added}"
-
-    def _dropped(self, length: int, places: int) -> bool:
-        """In ceil mode a last window that would start in the padding behind the input is left out."""
-        return self.ceil and (places - 1) * self.stride >= length + self.before
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A kernel of a transposed convolution along one axis."""
-
-    kernel: int
-    stride: int
-    padding: int
-    dilation: int
-    extra: int  # output padding
-
-    def size(self, length: int) -> int:
-        return (length - 1) * self.stride - 2 * self.padding + self.dilation * (self.kernel - 1) + self.extra + 1
-
-    def text(self, length: int) -> str:
-        reach = f"{self.kernel}" if self.dilation == 1 else f"{self.dilation}·({self.kernel} − 1) + 1"
-        extra = f" + {self.extra}" if self.extra else ""
-        return f"({length} − 1)·{self.stride} − 2·{self.padding} + {reach}{extra} = {self.size(length)}"
-
-
-def along(axes: Sequence[str]) -> str:
-    """Returns one text where all axes have the same, else each behind the name of its axis."""
-    if len(set(axes)) == 1:
-        return axes[0]
-    return ", ".join(f"{name}: {text}" for name, text in zip(AXES[len(axes)], axes, strict=True))
-
-
-def _sides(value: Any, count: int) -> tuple[int, ...]:
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    return values * count if len(values) == 1 else values
-
-
-def _slid(space: Sequence[int], windows: Sequence[Window]) -> tuple[tuple[int, ...], str]:
-    sizes = tuple(window.size(length) for window, length in zip(windows, space, strict=True))
-    return sizes, along([window.text(length) for window, length in zip(windows, space, strict=True)])
-
-
-def _padding(padding: Any, kernel: Sequence[int], dilation: Sequence[int]) -> list[tuple[int, int]]:
-    if padding == "valid":
-        return [(0, 0)] * len(kernel)
-    if padding == "same":
-        reaches = [step * (side - 1) for side, step in zip(kernel, dilation, strict=True)]
-        return [(reach // 2, reach - reach // 2) for reach in reaches]
-    return [(side, side) for side in _sides(padding, len(kernel))]
-
-
 def _convolution(step: Step, weight: Sequence[int], stride: Any, padding: Any, dilation: Any) -> Told:
     outputs, inputs, *kernel = weight  # inputs: of one group
     count = len(kernel)
-    steps, apart = _sides(stride, count), _sides(dilation, count)
-    pads = _padding(padding, kernel, apart)
+    steps, apart = sides_of(stride, count), sides_of(dilation, count)
+    pads = padding_of(padding, kernel, apart)
     windows = [Window(*sides[:2], *sides[2], sides[3]) for sides in zip(kernel, steps, pads, apart, strict=True)]
     before = step.input_shapes[0]
-    space, text = _slid(before[-count:], windows)
+    space, text = slid(before[-count:], windows)
     lead = before[: -count - 1]
     total = prod(lead) * outputs * prod(space) * inputs * prod(kernel)
     return Told(text, (*lead, outputs, *space), total, f"{product((outputs, *space))} · {product((inputs, *kernel))}")
@@ -158,7 +73,14 @@ def _transposed(step: Step, weight: Sequence[int], stride: Any, padding: Any, di
     count = len(kernel)
     before, after = step.input_shapes[0], step.output_shapes[0]
     sides = list(
-        zip(kernel, _sides(stride, count), _sides(padding, count), _sides(dilation, count), _sides(extra, count), strict=True)
+        zip(
+            kernel,
+            sides_of(stride, count),
+            sides_of(padding, count),
+            sides_of(dilation, count),
+            sides_of(extra, count),
+            strict=True,
+        )
     )
     spreads = [Spread(*numbers) for numbers in sides]
     space = tuple(spread.size(length) for spread, length in zip(spreads, before[-count:], strict=True))
@@ -169,27 +91,20 @@ def _transposed(step: Step, weight: Sequence[int], stride: Any, padding: Any, di
 
 
 def _pool(step: Step, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, count: int) -> Told:
-    kernels = _sides(kernel, count)
-    parts = zip(kernels, _sides(stride or kernel, count), _sides(padding, count), _sides(dilation, count), strict=True)
+    kernels = sides_of(kernel, count)
+    parts = zip(kernels, sides_of(stride or kernel, count), sides_of(padding, count), sides_of(dilation, count), strict=True)
     windows = [Window(side, step_, pad, pad, apart, ceil) for side, step_, pad, apart in parts]
     before = step.input_shapes[0]
-    space, text = _slid(before[-count:], windows)
+    space, text = slid(before[-count:], windows)
     return Told(text, (*before[:-count], *space), 0)
 
 
 def _adaptive(step: Step, wanted: Any, count: int) -> Told:
     before = step.input_shapes[0]
     space = before[-count:]
-    sizes = tuple(length if size is None else size for size, length in zip(_sides(wanted, count), space, strict=True))
-    texts = [_parted(length, parts) for length, parts in zip(space, sizes, strict=True)]
+    sizes = tuple(length if size is None else size for size, length in zip(sides_of(wanted, count), space, strict=True))
+    texts = [parted(length, parts) for length, parts in zip(space, sizes, strict=True)]
     return Told(along(texts), (*before[:-count], *sizes), 0)
-
-
-def _parted(length: int, parts: int) -> str:
-    if length % parts == 0:
-        side = length // parts
-        return Window(side, side).text(length)
-    return f"⌊i·{length}/{parts}⌋ … ⌈(i + 1)·{length}/{parts}⌉, i < {parts}"
 
 
 # ---- layers ------------------------------------------------------------------------------------------------------
@@ -240,7 +155,9 @@ def _unpool_layer(count: int) -> Callable[[Step], Told | None]:
             return None
         layer: Any = step.module
         before = step.input_shapes[0]
-        sides = zip(_sides(layer.kernel_size, count), _sides(layer.stride, count), _sides(layer.padding, count), strict=True)
+        sides = zip(
+            sides_of(layer.kernel_size, count), sides_of(layer.stride, count), sides_of(layer.padding, count), strict=True
+        )
         spreads = [Spread(kernel, stride, padding, 1, 0) for kernel, stride, padding in sides]
         pairs = list(zip(spreads, before[-count:], strict=True))
         space = tuple(spread.size(length) for spread, length in pairs)

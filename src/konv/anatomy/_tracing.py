@@ -14,7 +14,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-from konv.anatomy._fields import Field, Fields
+from konv.anatomy._field import Field
+from konv.anatomy._fields import Fields
 from konv.anatomy._macs import multiply_adds
 from konv.anatomy._tensors import tensors_of
 
