@@ -43,7 +43,8 @@ def english() -> str:
         "`konv train --explain KEY` prints one of them.",
         *(part for name in TABLES for part in _key_section(name)),
         "## Ready recipes",
-        "`--recipe NAME` takes one by name; a source that bears the name takes it by itself.",
+        "`--recipe NAME` takes one by name, beside its source also in short: `konv train fashion-mnist --recipe quick`. "
+        "A source takes the one that bears its name, or its `balanced` one, by itself.",
         _table(("name", "what it is"), _ready()),
         "## Commands",
         "Every command takes `--help`; `konv --version` prints the version.",

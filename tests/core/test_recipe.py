@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from konv.core.compose import check, compose, explain, fields, read, to_toml
 from konv.core.errors import BadRecipe
-from konv.core.recipe import Choice, Recipe
+from konv.core.recipe import Choice, Fit, Recipe
 
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
 shares = st.floats(0, 1, exclude_max=True)
@@ -23,7 +23,7 @@ fits = st.fixed_dictionaries(
         "learning_rate": positive,
         "weight_decay": st.floats(0, 10),
         "schedule": st.sampled_from(["constant", "step", "plateau", "cosine", "one_cycle"]),
-        "initialization": st.sampled_from(["default", "kaiming", "xavier", "normal"]),
+        "initialization": st.sampled_from(["default", "kaiming", "xavier", "normal", "whitening"]),
         "init_mean": numbers,
         "loss": st.sampled_from(["cross_entropy", "mean_squared_error", "focal"]),
         "label_smoothing": shares,
@@ -93,6 +93,35 @@ def test_a_source_without_a_ready_recipe_takes_the_defaults() -> None:
 
 def test_a_ready_recipe_is_found_by_name() -> None:
     assert compose(file="fashion-mnist") == compose(file="fashion_mnist")
+
+
+@pytest.mark.parametrize("name", ["quick", "balanced"])
+def test_a_ready_recipe_is_named_in_short_beside_its_source(name: str) -> None:
+    assert compose("fashion-mnist", file=name) == compose(file=f"fashion_mnist_{name}")
+    assert compose("fashion-mnist", file=name).data.source == "fashion_mnist"
+
+
+def test_the_usual_recipe_of_a_source_with_several_is_the_balanced_one() -> None:
+    assert compose("fashion-mnist") == compose("fashion-mnist", file="balanced") == compose(file="fashion_mnist")
+
+
+def test_a_ready_recipe_asked_for_by_name_takes_nothing_from_the_usual_one() -> None:
+    quick, balanced = (compose("fashion-mnist", file=name) for name in ("quick", "balanced"))
+    assert balanced.fit.augment
+    assert not quick.fit.augment
+
+
+def test_a_short_name_needs_its_source() -> None:
+    with pytest.raises(BadRecipe, match=r"no recipe file .quick.; .* or a ready recipe: .*fashion_mnist_quick"):
+        compose(file="quick")
+
+
+def test_what_was_tuned_for_one_network_does_not_carry_over_to_another() -> None:
+    usual, other = compose("fashion-mnist"), compose("fashion-mnist", model="mlp")
+    assert usual.fit.initialization == "whitening"
+    assert (other.fit.initialization, other.fit.learning_rate) == (Fit().initialization, Fit().learning_rate)
+    assert other.fit.epochs == usual.fit.epochs
+    assert compose("fashion-mnist", settings=["model.dropout=0.2"]).fit == usual.fit
 
 
 def test_options_of_a_model_may_come_before_after_and_without_its_name() -> None:

@@ -26,6 +26,8 @@ OTHER_NAMES = {
     "activation": "model.activation",
 }
 READY = Path(__file__).parents[1] / "recipes"
+USUAL = "balanced"  # the recipe a source takes where it has several, such as quick and balanced
+TUNED = ("learning_rate", "initialization")  # chosen for the ready recipe's own network; another one starts without
 
 
 def compose(
@@ -33,20 +35,31 @@ def compose(
 ) -> Recipe:
     """Returns the checked recipe; later layers win: defaults < ready recipe of the source < file < settings.
 
+    `file` is a path or the name of a ready recipe: `fashion_mnist_quick`, or `quick` beside the source. A ready recipe asked
+    for by name takes the place of the source's usual one.
+
     A setting is a text `key=value` with a dotted key, such as `fit.epochs=5`. Raises BadRecipe with the key, the value
     and the allowed range. Nothing heavy is loaded.
     """
-    given: dict[str, Any] = _read_toml(_ready_or_file(file)) if file is not None else {}
+    path = _ready_or_file(file, source) if file is not None else None
+    given: dict[str, Any] = _read_toml(path) if path is not None else {}
+    named = path is not None and path.parent == READY
     for setting in settings:
         _place(given, *_key_and_value(setting))
     if source is not None:
         _place(given, "data.source", source)
     if model is not None:
         _place(given, "model.name", model)
-    name = _table(given, "data").get("source", "digits")
-    ready = READY / f"{str(name).replace('-', '_')}.toml"
-    layers = _merged(_read_toml(ready), given) if ready.is_file() else given
-    return check(layers)
+    usual = None if named else _ready(str(_table(given, "data").get("source", "digits")))
+    return check(_merged(_suiting(_read_toml(usual), given), given) if usual else given)
+
+
+def _suiting(ready: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Returns a ready recipe without what was tuned for its network where another network is wanted."""
+    own, wanted = (_table(layer, "model").get("name", Recipe().model.name) for layer in (ready, given))
+    if "model" not in given or str(wanted).replace("-", "_") == own:
+        return ready
+    return {**ready, "fit": {key: value for key, value in ready["fit"].items() if key not in TUNED}}
 
 
 def check(values: Mapping[str, Any]) -> Recipe:
@@ -115,10 +128,16 @@ def _check_momentum(fit: Fit) -> None:
 # ---- reading -----------------------------------------------------------------------------------------------------
 
 
-def _ready_or_file(file: Path | str) -> Path:
+def _ready(name: str) -> Path | None:
+    """Returns the file of a ready recipe; that of a source is its usual one."""
+    plain = name.replace("-", "_")
+    return next((path for end in ("", f"_{USUAL}") if (path := READY / f"{plain}{end}.toml").is_file()), None)
+
+
+def _ready_or_file(file: Path | str, source: str | None) -> Path:
     path = Path(file).expanduser()
     if path.suffix != ".toml" and not path.exists():
-        path = READY / f"{str(file).replace('-', '_')}.toml"
+        path = _ready(str(file)) or _ready(f"{source}_{file}") or path
     if not path.is_file():
         ready = ", ".join(sorted(found.stem for found in READY.glob("*.toml")))
         raise BadRecipe(f"there is no recipe file {str(file)!r}; give the path of a .toml file, or a ready recipe: {ready}.")

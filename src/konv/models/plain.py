@@ -28,8 +28,8 @@ def build(
 ) -> nn.Module:
     """Returns a network (N, C, *space) → (N, K): 16-32-128 for 28×28 pictures, one more block each time the side doubles.
 
-    Each block is `growth` times as wide as the one before. Pooling stands before normalisation and activation, which then have a quarter of the work and the same result:
-    a maximum commutes with anything that only rises.
+    Each block is `growth` times as wide as the one before. Pooling stands before normalisation and activation, which then
+    have a quarter of the work and the same result: a maximum commutes with anything that only rises.
     """
     dimensions = len(space)
     layers: list[tuple[str, nn.Module]] = []
