@@ -45,12 +45,12 @@ class Outcome:
 
 
 def sides(folder: Path, epochs: int, limit: int, threads: int) -> list[Side]:
-    """Returns (a) the script, (b) konv's own recipe, (b2) konv on the script's network, batch and optimizer."""
+    """Returns (a) the script, (b) konv's quick recipe, (b2) konv on the script's network, batch and optimizer."""
 
-    def konv(name: str, settings: Sequence[str]) -> Callable[[int], list[str]]:
+    def konv(name: str, settings: Sequence[str], *flags: str) -> Callable[[int], list[str]]:
         given = [*settings, *([f"data.limit={limit}"] if limit else []), *([f"threads={threads}"] if threads else [])]
-        flags = [part for setting in given for part in ("--set", setting)]
-        start = [sys.executable, "-m", "konv", "train", "fashion-mnist", "--json", "--quiet", *flags]
+        asked = [*flags, *(part for setting in given for part in ("--set", setting))]
+        start = [sys.executable, "-m", "konv", "train", "fashion-mnist", "--json", "--quiet", *asked]
         return lambda seed: [*start, "--set", f"seed={seed}", "--out", str(folder / f"{name}{seed}")]
 
     def classifier(name: str) -> Callable[[int], Path]:
@@ -60,7 +60,7 @@ def sides(folder: Path, epochs: int, limit: int, threads: int) -> list[Side]:
     same = same_network(epochs)
     return [
         Side("a", "straightforward script", lambda seed: [*script, str(seed), str(limit)], lambda _: folder / "saved"),
-        Side("b", "konv train fashion-mnist", konv("quick", ()), classifier("quick")),
+        Side("b", "konv train fashion-mnist --recipe quick", konv("quick", (), "--recipe", "quick"), classifier("quick")),
         Side("b2", "konv, the script's network", konv("same", same), classifier("same")),
     ]
 

@@ -3,7 +3,7 @@
     python benchmarks/fashion_mnist.py --pairs 3
     python benchmarks/fashion_mnist.py --pairs 3 --peers auto --peer-python /path/to/venv/bin/python
 
-(a) is benchmarks/straightforward.py, (b) `konv train fashion-mnist` with its ready recipe, (b2) konv on the script's network,
+(a) is benchmarks/straightforward.py, (b) `konv train fashion-mnist --recipe quick`, (b2) konv on the script's network,
 batch, optimizer and epochs; the peers train that network too (benchmarks/peers), in the other Python where one is named. Each
 run is a process of its own, cold. Prints two Markdown tables, medians with lowest and highest, and ratios pair by pair:
 
