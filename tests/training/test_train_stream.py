@@ -17,7 +17,7 @@ from konv.core.recipe import Choice, DataOptions, Fit, Recipe
 from konv.core.results import Epoch
 from konv.core.run import Run
 from konv.datasets import Data, SealedSamples, load
-from konv.training.environment import choose_device, describe, differences
+from konv.training.environment import choose_device, choose_precision, describe, differences
 from konv.training.fit import Step
 from konv.training.train import Finished, Started, default_folder, stream
 
@@ -238,8 +238,21 @@ def test_a_device_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) ->
     assert choose_device("auto") == torch.device("cuda")
 
 
+@pytest.mark.parametrize(
+    ("instructions", "chosen"),
+    [("fpu avx2 avx512f", "float32"), ("fpu avx512f avx512_bf16 amx_tile", "bfloat16"), ("fp asimd bf16 i8mm", "bfloat16")],
+)
+def test_auto_takes_bfloat16_only_where_the_processor_has_it(
+    instructions: str, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"processor\t: 0\nflags\t\t: {instructions}\n")
+    assert choose_precision("auto", torch.device("cpu")) == chosen
+    assert choose_precision("auto", torch.device("mps")) == "float32"
+    assert choose_precision("bfloat16", torch.device("cpu")) == "bfloat16"
+
+
 def test_the_envelope_names_what_differs() -> None:
-    here = describe(torch.device("cpu"))
+    here = describe(torch.device("cpu"), "auto")
     assert differences(here, here) == []
     assert differences({**here, "torch": "1.0", "python": "2"}, here) == [f"torch was 1.0, is {here['torch']}"]
     assert json.loads(json.dumps(here)) == here

@@ -6,8 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-PRECISIONS = ("float32", "bfloat16")
-
 
 def _knob(meaning: str, unit: str = "", **limits: Any) -> Any:
     """A recipe field with its one-line meaning, its unit and its range."""
@@ -136,7 +134,9 @@ class Fit(_Frozen):
         "With several processes: batch normalisation over each one's part of the batch, or over the whole batch.",
         default="local",
     )
-    precision: Literal["float32", "bfloat16"] = _knob("Number format of the forward pass.", default="float32")
+    precision: Literal["float32", "bfloat16", "auto"] = _knob(
+        "Number format of the forward pass; auto takes bfloat16 where the machine has instructions for it.", default="float32"
+    )
 
     @model_validator(mode="before")
     @classmethod

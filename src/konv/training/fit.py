@@ -36,6 +36,7 @@ class Plan:
     augment: Augment | None
     objective: Objective
     schedule: Schedule
+    bfloat16: bool = False  # in the forward pass
     team: Team = ALONE
     mass: Callable[[Tensor], float] = len  # what labels weigh in the objective's mean: their number, or their class weights
 
@@ -185,7 +186,7 @@ def _gradients(
     fit, team = plan.fit, plan.team
     state.optimizer.zero_grad()
     state.network.train()
-    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=fit.precision == "bfloat16"):
+    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=plan.bfloat16):
         loss, logits = plan.objective(network, inputs, labels)
     truth = labels.argmax(dim=1) if labels.ndim == 2 else labels
     right = int((logits.argmax(dim=1) == truth).sum())

@@ -11,6 +11,7 @@ from konv.core.view import View
 from konv.datasets import Samples
 from konv.training.augmentations import make_augment
 from konv.training.distribution import ALONE, Team
+from konv.training.environment import choose_precision
 from konv.training.fit import Plan, steps_per_epoch
 from konv.training.initialization import initialize, whiten
 from konv.training.objectives import make_mass, make_objective
@@ -53,6 +54,7 @@ def prepare(
         augment=make_augment(fit.augment),
         objective=make_objective(fit, training.labels, classes, device),
         schedule=make_schedule(fit, steps_per_epoch(len(training), fit, team.size)),
+        bfloat16=choose_precision(fit.precision, device) == "bfloat16",
         team=team,
         mass=make_mass(fit, training.labels, classes),
     )

@@ -55,7 +55,7 @@ def measure(recipe: Recipe, data: Data | None = None) -> Profile:
         device = choose_device(recipe.device)
         data = data or datasets.load(recipe.data)
         plan, network = prepare(recipe, data.train, data.view, len(data.classes), device)
-        dtype = torch.bfloat16 if recipe.fit.precision == "bfloat16" else torch.float32
+        dtype = torch.bfloat16 if plan.bfloat16 else torch.float32
         before = measure_roofs(device, dtype)
         measured = _measure(State(network, recipe.fit), plan, data, device)
         roofs = before.best(measure_roofs(device, dtype))
@@ -70,7 +70,7 @@ def measure(recipe: Recipe, data: Data | None = None) -> Profile:
             model=recipe.model.name,
             source=recipe.data.source,
             batch_size=batch,
-            precision=recipe.fit.precision,
+            precision="bfloat16" if plan.bfloat16 else "float32",
             device=device.type,
             threads=torch.get_num_threads(),
             steps=measured.steps,

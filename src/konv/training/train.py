@@ -74,10 +74,11 @@ def stream(recipe: Recipe, *, out: Path | None = None, data: Data | None = None)
     with threads(recipe.threads), torch.random.fork_rng(), joined(device) as team, ExitStack() as held:
         data = seen_as_trained(data or team.in_turn(lambda: datasets.load(recipe.data)), recipe.model)
         network_digest = _network_digest(recipe)
-        same = {"recipe": recipe.key, "data": data.fingerprint, "network": network_digest, "torch": torch.__version__}
+        environment = describe(device, recipe.fit.precision, team.size) | {"network_sha256": network_digest}
+        alike = ("torch", "precision", "network_sha256")
+        same = {"recipe": recipe.key, "data": data.fingerprint, **{name: environment[name] for name in alike}}
         team.require_same(same)
         plan, network = prepare(recipe, data.train, data.view, len(data.classes), device, team)
-        environment = describe(device, team.size) | {"network_sha256": network_digest}
         folder = out if out is not None else default_folder(recipe, data.fingerprint)
         state = State(network, recipe.fit)
 
