@@ -7,6 +7,7 @@ from torch import nn
 from konv.core.errors import BadModel, UnknownName
 from konv.core.recipe import Choice
 from konv.models import build, check
+from konv.models._layers import Flatten
 
 GREY_28 = (1, (28, 28), 10)
 
@@ -114,3 +115,16 @@ def test_inputs_that_are_too_small_are_named_with_the_minimum() -> None:
         BadModel, match=r"^fashion_cnn needs inputs of at least 8 per side; these are 28×7\. Take larger ones, or mlp\.$"
     ):
         build(Choice(name="fashion_cnn"), 1, (28, 7), 10)
+
+
+def test_flattening_keeps_values_and_brings_the_gradient_back_in_the_layout_of_the_features() -> None:
+    features = torch.randn(3, 4, 5, 6).to(memory_format=torch.channels_last).requires_grad_()
+    moved = features * 1
+    flat = Flatten()(moved)
+    assert torch.equal(flat, features.flatten(1))
+    came_back: list[torch.Tensor] = []
+    moved.register_hook(came_back.append)
+    weights = torch.randn(flat.shape)
+    (flat * weights).sum().backward()
+    assert torch.equal(features.grad, weights.view(3, 4, 5, 6))
+    assert came_back[0].is_contiguous(memory_format=torch.channels_last)

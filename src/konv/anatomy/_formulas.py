@@ -10,6 +10,7 @@ from torch import nn
 
 from konv.anatomy._tracing import Step, function_name
 from konv.anatomy._windows import Spread, Window, along, padding_of, parted, sides_of, slid
+from konv.models._layers import Flatten
 
 
 @dataclass(frozen=True)
@@ -337,6 +338,7 @@ _DIMENSIONS: tuple[tuple[int, Any, Any, Any, Any, Any, Any, Any], ...] = (
 _FORWARD: dict[Any, Callable[[Step], Told | None]] = {  # by forward, not by class: a subclass may compute something else
     nn.Linear.forward: _linear_layer,
     nn.Flatten.forward: _flatten_layer,
+    Flatten.forward: _flatten_layer,
     nn.Embedding.forward: _embedding,
     nn.RNN.forward: _recurrent,
     nn.LSTM.forward: _recurrent,

@@ -6,8 +6,8 @@ from math import prod
 from torch import nn
 
 from konv.core.options import Activation, Fraction
+from konv.models._layers import Flatten, batch_norm, convolution, max_pool
 from konv.models._layers import activation as make_activation
-from konv.models._layers import batch_norm, convolution, max_pool
 
 MINIMUM_SIDE = 4  # pixels: two poolings by two
 PARAMETERS = 268_746
@@ -35,7 +35,7 @@ def build(
             (f"dropout{number}", nn.Dropout(dropout)),
         ]
     layers += [
-        ("flatten", nn.Flatten()),
+        ("flatten", Flatten()),
         ("fc1", nn.Linear(32 * prod(side // 2 // 2 for side in space), 128)),
         ("act3", make_activation(activation)),
         ("dropout3", nn.Dropout(head_dropout)),

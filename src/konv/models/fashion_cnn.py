@@ -6,8 +6,8 @@ from math import prod
 from torch import nn
 
 from konv.core.options import Activation, Fraction
+from konv.models._layers import Flatten, batch_norm, convolution, max_pool
 from konv.models._layers import activation as make_activation
-from konv.models._layers import batch_norm, convolution, max_pool
 from konv.models._sequence import Sequence
 
 MINIMUM_SIDE = 8  # pixels: the second block needs four of the first block's output
@@ -30,7 +30,7 @@ def build(
         ("norm2", batch_norm(dimensions, 64)),
         ("act2", make_activation(activation)),
         ("pool2", max_pool(dimensions, 2)),
-        ("flatten", nn.Flatten()),
+        ("flatten", Flatten()),
         ("fc1", nn.Linear(64 * prod(after), 600)),
         ("act3", make_activation(activation)),
         ("dropout", nn.Dropout(dropout)),

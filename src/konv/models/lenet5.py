@@ -6,8 +6,8 @@ from math import prod
 from torch import nn
 
 from konv.core.options import Activation
+from konv.models._layers import Flatten, average_pool, convolution
 from konv.models._layers import activation as make_activation
-from konv.models._layers import average_pool, convolution
 
 MINIMUM_SIDE = 12  # pixels: 12 → 6 → 2 → 1
 SIDE_OF_PAPER = 32  # pixels: smaller pictures are padded by two, as the paper pads its 28×28 digits
@@ -32,7 +32,7 @@ def build(channels: int, space: tuple[int, ...], classes: int, *, activation: Ac
         ("c3", convolution(dimensions, 6, 16, 5)),
         ("act3", make_activation(activation)),
         ("s4", average_pool(dimensions, 2)),
-        ("flatten", nn.Flatten()),
+        ("flatten", Flatten()),
         ("c5", nn.Linear(16 * prod(after), 120)),
         ("act5", make_activation(activation)),
         ("f6", nn.Linear(120, 84)),

@@ -6,7 +6,7 @@ from math import prod
 from torch import nn
 
 from konv.core.options import Activation, Fraction, Positive
-from konv.models._layers import FlatBatchNorm, batch_norm, convolution, max_pool
+from konv.models._layers import FlatBatchNorm, Flatten, batch_norm, convolution, max_pool
 from konv.models._layers import activation as make_activation
 
 MINIMUM_SIDE = 4  # pixels: two poolings by two
@@ -44,7 +44,7 @@ def build(
         ]
         channels, space = outputs, tuple(side // 2 for side in space)
     layers += [
-        ("flatten", nn.Flatten()),
+        ("flatten", Flatten()),
         ("fc1", nn.Linear(channels * prod(space), head, bias=False)),
         ("norm", FlatBatchNorm(head)),
         ("act", make_activation(activation)),

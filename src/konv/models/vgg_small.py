@@ -5,7 +5,7 @@ from collections import OrderedDict
 from torch import nn
 
 from konv.core.options import Activation, Fraction, Positive
-from konv.models._layers import FlatBatchNorm, batch_norm, convolution, global_average_pool, max_pool
+from konv.models._layers import FlatBatchNorm, Flatten, batch_norm, convolution, global_average_pool, max_pool
 from konv.models._layers import activation as make_activation
 
 MINIMUM_SIDE = 1  # pixel: a pooling takes what is left, so 28 pixels end at 1×1 as 32 do
@@ -45,7 +45,7 @@ def build(
         layers.append((f"pool{stage}", max_pool(dimensions, 2, ceil_mode=True)))
     layers += [
         ("average", global_average_pool(dimensions)),
-        ("flatten", nn.Flatten()),
+        ("flatten", Flatten()),
         ("dropout", nn.Dropout(head_dropout)),
         ("fc1", nn.Linear(channels, channels, bias=False)),
         ("norm", FlatBatchNorm(channels)),
