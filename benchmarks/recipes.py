@@ -26,6 +26,7 @@ from _gemm import gemm_gflops
 from konv import models
 from konv.core.compose import compose
 from konv.core.recipe import Recipe
+from konv.training.environment import choose_precision
 
 PICTURE = (1, 28, 28)
 CLASSES = 10
@@ -50,13 +51,13 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     recipe = compose("fashion-mnist", file=options.recipe)
-    work = operations(recipe)
+    work, form = operations(recipe), choose_precision(recipe.fit.precision, torch.device("cpu"))
     outcomes = []
     with tempfile.TemporaryDirectory() as scratch:
         for seed in range(options.first, options.first + options.runs):
-            outcomes.append(_measured(options.recipe, seed, options.threads, FORMATS[recipe.fit.precision], Path(scratch)))
+            outcomes.append(_measured(options.recipe, seed, options.threads, FORMATS[form], Path(scratch)))
             print(f"seed {seed}: {outcomes[-1]}", file=sys.stderr, flush=True)
-    print(_table(options.recipe, recipe, outcomes, work, options.threads))
+    print(_table(options.recipe, form, outcomes, work, options.threads))
 
 
 def _options() -> argparse.Namespace:
@@ -93,7 +94,7 @@ def operations(recipe: Recipe) -> int:
 def _measured(name: str, seed: int, threads: int, form: torch.dtype, scratch: Path) -> Outcome:
     out = scratch / f"{name}{seed}"
     command = [sys.executable, "-m", "konv", "train", "fashion-mnist", "--recipe", name, "--json", "--quiet", "--out", str(out)]
-    command += ["--set", f"seed={seed}", "--set", f"threads={threads}"]
+    command += ["--set", "device=cpu", "--set", f"seed={seed}", "--set", f"threads={threads}"]
     before = gemm_gflops(), gemm_gflops(dtype=form)
     began = perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -117,12 +118,11 @@ def _measured(name: str, seed: int, threads: int, form: torch.dtype, scratch: Pa
     )
 
 
-def _table(name: str, recipe: Recipe, outcomes: list[Outcome], work: int, threads: int) -> str:
+def _table(name: str, form: str, outcomes: list[Outcome], work: int, threads: int) -> str:
     values = {field.name: [getattr(outcome, field.name) for outcome in outcomes] for field in fields(Outcome)}
     achieved = [work * speed / 1e9 for speed in values["speed"]]
     shares = [reached / gemm for reached, gemm in zip(achieved, values["gemm_format"], strict=True)]
     costs = [seconds * gemm / 1e3 for seconds, gemm in zip(values["training"], values["gemm"], strict=True)]
-    form = recipe.fit.precision
     rows = [
         ("test accuracy, %", [100 * value for value in values["test"]], 2),
         ("validation accuracy, %", [100 * value for value in values["valid"]], 2),
