@@ -184,8 +184,8 @@ def _train(
         tensors, facts, passed = checkpoint
         state.restore(tensors, facts)
         notes = [*notes, *(f"passed over a damaged checkpoint, {cause}" for cause in passed)]
-    writer = checkpoints.Writer(run.checkpoints) if team.leads else None
-    if team.leads and not finished:
+    writer = checkpoints.Writer(run.checkpoints) if team.leads and not finished else None
+    if writer is not None:
         run.write_history(state.progress.history)
     resumed_at = state.progress.total_steps
     parameters = sum(weight.numel() for weight in state.network.parameters())
