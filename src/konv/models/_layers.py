@@ -64,7 +64,8 @@ class Flatten(nn.Flatten):
 
     def forward(self, features: Tensor) -> Tensor:
         if features.requires_grad and features.ndim == 4 and features.is_contiguous(memory_format=torch.channels_last):
-            features.register_hook(lambda gradient: gradient.contiguous(memory_format=torch.channels_last))
+            back = torch.channels_last
+            features.register_hook(lambda gradient: gradient.contiguous(memory_format=back))  # type: ignore[no-untyped-call]
         return super().forward(features)
 
 
