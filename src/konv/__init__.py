@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from konv.core.errors import KonvError as KonvError
     from konv.core.errors import MissingExtra as MissingExtra
     from konv.core.errors import UnknownName as UnknownName
+    from konv.core.findings import Finding as Finding
     from konv.core.recipe import Choice as Choice
     from konv.core.recipe import Recipe as Recipe
     from konv.core.results import Epoch as Epoch
@@ -54,6 +55,7 @@ _HOME = {
         "MissingExtra",
         "UnknownName",
     ),
+    "konv.core.findings": ("Finding",),
     "konv.core.recipe": ("Choice", "Recipe"),
     "konv.core.results": ("Epoch", "Prediction", "Report"),
     "konv.core.run": ("Run",),

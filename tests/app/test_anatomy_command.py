@@ -104,11 +104,11 @@ def test_mistakes_are_one_sentence(here: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_a_layer_that_fails_is_named_and_the_steps_before_it_are_shown(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["anatomy", "own.py:Net", "--input", "3x9x9", "--json"]) == 2
+    assert main(["anatomy", "own.py:Net", "--input", "3x9x9", "--json"]) == 3
     printed = capsys.readouterr()
     content = json.loads(printed.out)
     assert ([layer["name"] for layer in content["layers"]], content["complete"]) == (["conv", "flatten"], False)
-    assert "layer fc was given 2×392" in printed.err
+    assert "layer fc (Linear) was given N×392" in content["findings"][0]["what"]
 
 
 # ---- on the screen and on paper ----

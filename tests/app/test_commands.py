@@ -311,7 +311,7 @@ BAD = [
     (nothing, ["train", "digits", "--model", "net.py"], "net.py:ClassName"),
     (nothing, ["train", "digits", "--set", "model.width=100000000"], "take smaller values"),
     (lambda: own("return x.detach()"), ["train", "digits", "--model", "net.py:Net"], "no gradient"),
-    (lambda: own("return x.view(2, 10)"), ["train", "digits", "--model", "net.py:Net"], "network"),
+    (lambda: own("return x.view(2, 10)"), ["train", "digits", "--model", "net.py:Net"], "view turns N×10 into 2×10"),
     (
         lambda: Path("net.py").write_text("def Net():\n    raise SystemExit(0)\n"),
         ["train", "digits", "--model", "net.py:Net"],

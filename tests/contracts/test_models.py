@@ -17,7 +17,8 @@ from konv.core.options import Activation
 from konv.core.recipe import Choice
 from konv.core.shelf import Entry
 from konv.core.shelves import MODELS
-from konv.models import auxiliary_of, build, check, logits_of, minimum_side
+from konv.doctor import check
+from konv.models import auxiliary_of, build, logits_of, minimum_side
 
 FAMILIES = [entry for entry in MODELS.entries() if not entry.open]
 SMALLEST = {

@@ -6,7 +6,8 @@ from torch import nn
 
 from konv.core.errors import BadModel, UnknownName
 from konv.core.recipe import Choice
-from konv.models import build, check
+from konv.doctor import check
+from konv.models import build
 from konv.models._layers import Flatten
 
 GREY_28 = (1, (28, 28), 10)

@@ -10,7 +10,8 @@ from konv.classifier import Classifier
 from konv.core.errors import BadModel
 from konv.core.recipe import Choice
 from konv.core.view import View
-from konv.models import build, build_from_source, check, digest, is_own, read_source
+from konv.doctor import check
+from konv.models import build, build_from_source, digest, is_own, read_source
 
 HEAD = "import torch\nfrom torch import nn\n\n\n"
 Write = Callable[[str], str]
@@ -31,7 +32,8 @@ def write(tmp_path: Path) -> Write:
 def trial(name: str, **options: object) -> str:
     """Returns the sentence that building and trying the network on pictures 2×1×8×8 with three classes gives."""
     with pytest.raises(BadModel) as caught:
-        check(build(Choice(name=name, **options), 1, (8, 8), 3), (1, 8, 8), 3)
+        model = Choice(name=name, **options)
+        check(build(model, 1, (8, 8), 3), (1, 8, 8), 3, model=model)
     text = str(caught.value)
     assert "\n" not in text
     return text
@@ -92,32 +94,32 @@ def test_the_source_is_read_with_its_class_and_digest(write: Write) -> None:
 def test_wrong_channels_name_the_layer(write: Write) -> None:
     name = write(net("        self.conv = nn.Conv2d(3, 8, 3)", "        return self.conv(x)"))
     text = trial(name)
-    assert text.startswith("layer conv (Conv2d(3, 8")
-    assert "was given 2×1×8×8" in text
-    assert "it needs 3 channels and was given 1; write nn.Conv2d(1, 8, 3" in text
+    assert "my_net.py:8: layer conv (Conv2d) was given N×1×8×8: 1 along axis 1, and was made for 3." in text
+    assert text.endswith("Line 8: self.conv = nn.Conv2d(1, 8, 3)")
 
 
 def test_a_wrong_flatten_names_the_layer_and_what_it_got(write: Write) -> None:
     layers = "        self.conv = nn.Conv2d(1, 8, 3)\n        self.fc = nn.Linear(100, 3)"
     text = trial(write(net(layers, "        return self.fc(self.conv(x).flatten(1))")))
-    assert text.startswith("layer fc (Linear(in_features=100, out_features=3")
-    assert "was given 2×288, from an input of 2×1×8×8" in text
+    assert "my_net.py:9: layer fc (Linear) was given N×288: 288 along axis -1, and was made for 100." in text
+    assert text.endswith("Line 9: self.fc = nn.Linear(288, 3)")
 
 
 def test_a_layer_inside_a_block_is_named_with_its_path(write: Write) -> None:
     layers = "        self.body = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.Linear(6, 3))"
-    assert trial(write(net(layers, "        return self.body(x)"))).startswith("layer body.2 (Linear(in_features=6")
+    assert "my_net.py:8: layer body.2 (Linear) was given N×5" in trial(write(net(layers, "        return self.body(x)")))
 
 
 def test_a_wrong_class_count_is_told(write: Write) -> None:
     text = trial(write(net("        self.fc = nn.Linear(64, 10)", "        return self.fc(x.flatten(1))")))
-    assert "the network gives 2×10 for 2 samples; it must be 2×3" in text
+    assert "the network gives N×10; for 3 classes it must be N×3" in text
+    assert text.endswith("Line 8: self.fc = nn.Linear(64, 3)")
 
 
 def test_a_folded_batch_is_told(write: Write) -> None:
     text = trial(write(net("        self.fc = nn.Linear(32, 3)", "        return self.fc(x.view(-1, 32))")))
-    assert "the network gives 4×3 for 2 samples; it must be 2×3" in text
-    assert "flatten" in text
+    assert "my_net.py:11: view turns N×1×8×8 into 22×32: the first axis no longer counts the samples." in text
+    assert text.endswith("Line 11: return self.fc(x.flatten(1))")
 
 
 def test_scores_that_are_no_tensor_are_told(write: Write) -> None:
@@ -128,8 +130,9 @@ def test_scores_that_are_no_tensor_are_told(write: Write) -> None:
 @pytest.mark.parametrize("line", ["return self.conv2(x)", "return undefined(x)", "assert x.ndim == 3", "return x['a']"])
 def test_whatever_forward_raises_is_told(write: Write, line: str) -> None:
     text = trial(write(net("        self.fc = nn.Linear(64, 3)", f"        {line}")))
-    assert text.startswith("the network cannot take an input of 2×1×8×8: ")
-    assert len(text) > len("the network cannot take an input of 2×1×8×8: .")
+    assert "my_net.py:11: " in text
+    assert ": ." not in text
+    assert ("the network cannot take an input of N×1×8×8: " in text) == ("'a'" not in line)
 
 
 def test_layers_in_a_plain_list_are_told(write: Write) -> None:
@@ -143,7 +146,7 @@ def test_a_batch_of_one_that_a_norm_cannot_take_is_told(write: Write) -> None:
     layers = "        self.norm = nn.BatchNorm1d(64)\n        self.fc = nn.Linear(64, 3)"
     network = build(Choice(name=write(net(layers, "        return self.fc(self.norm(x.flatten(1)))"))), 1, (8, 8), 3)
     check(network, (1, 8, 8), 3, batch=2)
-    with pytest.raises(BadModel, match=r"layer norm .* was given 1×64"):
+    with pytest.raises(BadModel, match=r"layer norm .* cannot be trained with a batch of one"):
         check(network, (1, 8, 8), 3, batch=1)
 
 

@@ -1,7 +1,8 @@
 """From a network and the shape of an input to its Anatomy."""
 
 import copy
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
@@ -30,6 +31,14 @@ class Failure:
     inputs: tuple[Any, ...]  # positional arguments, tensors of `batch` samples
     function: str | None  # a function between layers that failed, such as `add`; the module is then the one that calls it
     exception: Exception
+
+    def step(self, names: Iterable[str]) -> str:
+        """Returns the name of the step that failed, numbered as steps of one name are, from the names before it."""
+        if not self.function:
+            return self.name or type(self.module).__name__.lower()
+        name = f"{self.name}.{self.function}".removeprefix(".")
+        count = sum(re.fullmatch(rf"{re.escape(name)}(_\d+)?", other) is not None for other in names)
+        return f"{name}_{count + 1}" if count else name
 
     def told(self) -> BadModel:
         """Returns the error that names the layer and what it was given."""
@@ -74,7 +83,7 @@ def attempt(
     if any(isinstance(module, torch.jit.ScriptModule) for module in network.modules()):
         raise BadModel("a TorchScript module cannot be watched layer by layer; give the nn.Module that it was made from.")
     subject = _copied(network) if _lazy(network) else network
-    inputs = _inputs(subject, shape, batch)
+    inputs = example(subject, shape, batch)
     samples = len(inputs[0])
     with _unchanged(subject, inputs):
         if subject is not network:
@@ -85,7 +94,24 @@ def attempt(
         anatomy = _anatomy(
             network, subject, name, inputs, trace.steps, samples, kept, seconds, trace.broken is None
         )  # a parametrized weight changes state when it is read
-    return Attempt(anatomy, _failure(network, trace.broken) if trace.broken else None)
+    if trace.broken is None:
+        return Attempt(anatomy, None)
+    failure = _failure(network, trace.broken)
+    stopped = failure.step(layer.name for layer in anatomy.layers)
+    return Attempt(anatomy.model_copy(update={"stopped": stopped}), failure)
+
+
+def walk(network: nn.Module, inputs: tuple[Tensor, ...], see: Callable[[Step], None]) -> tuple[Any, Failure | None]:
+    """Runs the network once in evaluation mode, calls `see` behind every step while its tensors are at hand, and returns what
+    the network gave, or the failure that ended it; the network and torch's random state are as before.
+    """
+    subject = _copied(network) if _lazy(network) else network
+    with _unchanged(subject, inputs), torch.no_grad():
+        if subject is not network:
+            _traced(subject, inputs, training=False)
+        trace = Trace(subject.eval(), fields=False, watch_operations=False, see=see)
+        output = trace.run(inputs)
+    return output, _failure(network, trace.broken) if trace.broken else None
 
 
 def _failure(network: nn.Module, broken: Broken) -> Failure:
@@ -107,7 +133,8 @@ def _copied(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network, {id(buffer): make(False, buffer.device, buffer.dtype) for buffer in sizeless})
 
 
-def _inputs(network: nn.Module, shape: Any, batch: int) -> tuple[Tensor, ...]:
+def example(network: nn.Module, shape: Any, batch: int) -> tuple[Tensor, ...]:
+    """Returns inputs of a shape (C, *space) on the network's device, of its type of numbers; tensors are taken as they are."""
     if isinstance(shape, Tensor):
         return (shape,)
     if shape and isinstance(shape[0], Tensor):

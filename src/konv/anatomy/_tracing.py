@@ -73,7 +73,9 @@ class Broken:
 class Trace:
     """Steps of one forward pass of a network, and where it broke off."""
 
-    def __init__(self, network: nn.Module, *, fields: bool = True, watch_operations: bool = True, wait: Any = None) -> None:
+    def __init__(
+        self, network: nn.Module, *, fields: bool = True, watch_operations: bool = True, wait: Any = None, see: Any = None
+    ) -> None:
         self.steps: list[Step] = []
         self.broken: Broken | None = None
         self._network = network
@@ -87,6 +89,7 @@ class Trace:
         self._fields = Fields() if fields else None
         self._watch_operations = watch_operations
         self._wait = wait or (lambda: None)  # for the accelerator, before a clock is read
+        self._see = see or (lambda _: None)  # is shown each step while its tensors are at hand
 
     def run(self, inputs: tuple[Tensor, ...]) -> Any:
         """Runs the network once and returns what it gives; an exception of it is kept in `broken` and None returned."""
@@ -226,8 +229,9 @@ class Trace:
             self._from[tensor] = frozenset({len(self.steps)})
         if self._fields is not None and step.outputs:
             step.field = self._fields.of(step.outputs[0])
-        step.inputs = step.outputs = ()  # lets go of the features
         step.given, step.named = _without_tensors(step.given), {key: _shape_of(value) for key, value in step.named.items()}
+        self._see(step)
+        step.inputs = step.outputs = ()  # lets go of the features
         self.steps.append(step)
         self._open = None
 

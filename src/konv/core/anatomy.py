@@ -1,8 +1,8 @@
 """Anatomy: the layers of a network as data: shapes, formulas, parameters, cost, memory, receptive field."""
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict
+
+from konv.core.findings import Finding
 
 Shape = tuple[int, ...]  # of one sample: (C, *space) or (features,)
 
@@ -60,8 +60,9 @@ class Anatomy(_Frozen):
     parameter_bytes: int = 0
     milliseconds: float | None = None  # of the whole forward pass, batch of one, undisturbed
     complete: bool = True  # False: a layer failed, and the steps end there
+    stopped: str | None = None  # name of the step that failed
     unused: tuple[Unused, ...] = ()
-    findings: tuple[dict[str, Any], ...] = ()
+    findings: tuple[Finding, ...] = ()  # what the doctor says of it
 
 
 Grid = tuple[tuple[float, ...], ...]

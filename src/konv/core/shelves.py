@@ -5,6 +5,7 @@ from konv.core.shelf import Shelf
 DATASETS = Shelf("konv.datasets", "load", "data source")
 MODELS = Shelf("konv.models", "build", "model")
 AUGMENTATIONS = Shelf("konv.training.augmentations", "augment", "augmentation")
+RULES = Shelf("konv.doctor", "check", "rule")
 COMMANDS = Shelf("konv.app.commands", "command", "command")
 TRACKERS = Shelf("konv.app.trackers", "track", "tracker")
 

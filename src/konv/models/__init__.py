@@ -11,7 +11,7 @@ from konv.core.recipe import Choice
 from konv.core.shelf import Entry
 from konv.core.shelves import MODELS, is_own_network
 from konv.core.view import View
-from konv.models._check import auxiliary_of, check, logits_of, sized
+from konv.models._ends import auxiliary_of, logits_of, sized
 from konv.models._own import build_from_source, digest, read_source
 from konv.models._view import published_view
 from konv.models._weights import names_file, pour
@@ -20,7 +20,6 @@ __all__ = [
     "auxiliary_of",
     "build",
     "build_from_source",
-    "check",
     "digest",
     "is_own",
     "logits_of",

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from konv import models
+from konv import doctor, models
 from konv.classifier import Classifier
 from konv.core.errors import BadRecipe
 from konv.core.recipe import Recipe
@@ -44,7 +44,7 @@ def prepare(
     initialize(network, fit)
     if fit.initialization == "whitening":
         whiten(network, training, view)
-    models.check(network, view.shape, classes, batch=1 if fit.batch_size == 1 else 3)
+    doctor.check(network, view.shape, classes, batch=1 if fit.batch_size == 1 else 3, model=recipe.model)
     if team.size > 1 and fit.batch_norm == "synchronized":
         network = synchronized(network)
     plan = Plan(

@@ -1,6 +1,6 @@
 """The anatomy as Markdown."""
 
-from konv.app.anatomy import numbers
+from konv.app.anatomy import findings, numbers
 from konv.app.anatomy.table import totals
 from konv.app.report.words import Texts
 from konv.core.anatomy import Anatomy, Layer
@@ -20,8 +20,10 @@ def text(anatomy: Anatomy, texts: Texts) -> str:
         _line([words[name] for name in columns]),
         _line(["---:" if name in (*RIGHT, "milliseconds") else "---" for name in columns]),
         *(_line(_cells(layer, timed)) for layer in anatomy.layers),
+        *_stopped(anatomy, len(columns)),
         "",
         *(f"* {line}" for line in totals(anatomy, texts)),
+        *findings.markdown(anatomy, texts),
     ]
     return "\n".join(lines) + "\n"
 
@@ -40,6 +42,10 @@ def _cells(layer: Layer, timed: bool) -> list[str]:
         numbers.memory(layer.forward_bytes),
     ]
     return [*cells, numbers.milliseconds(layer.milliseconds)] if timed else cells
+
+
+def _stopped(anatomy: Anatomy, columns: int) -> list[str]:
+    return [] if anatomy.stopped is None else [_line([f"✗ `{anatomy.stopped}`", *[""] * (columns - 1)])]
 
 
 def _counted(count: int, formula: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from konv.app.anatomy import explanation, numbers, words
+from konv.app.anatomy import explanation, findings, numbers, words
 from konv.app.anatomy.drawing import FAMILIES, flow
 from konv.app.anatomy.table import remarks
 from konv.app.figures import lessons
@@ -26,6 +26,7 @@ def render(anatomy: Anatomy, language: str) -> str:
         "anatomy": anatomy,
         "flow": flow(anatomy, texts["page"]["input"]),
         "families": [name for name, _ in FAMILIES],
+        "findings": [(findings.heading(finding, texts), finding) for finding in anatomy.findings],
         "notes": [" ".join(line.split()) for line in remarks(anatomy, texts)],
         "sees": next((layer for layer in reversed(anatomy.layers) if layer.stride and layer.stride[0] > 0), None),
         "title": texts["table"]["title"].format(network=anatomy.network, input=numbers.shape(anatomy.input)),

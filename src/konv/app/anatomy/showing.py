@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from konv.anatomy import Attempt, explain
+from konv.anatomy import explain
 from konv.app.anatomy import explanation, markdown, table, words
 from konv.app.anatomy.subject import Subject
 from konv.core.anatomy import Anatomy
@@ -16,19 +16,18 @@ from konv.core.files import write_text
 ENDINGS = {".md": "markdown", ".json": "json", ".html": "html", ".htm": "html"}
 
 
-def show(found: Attempt, form: str | None, out: Path | None, language: str) -> None:
-    """Prints or writes the anatomy, up to the layer that failed where one did; then raises that layer's BadModel."""
+def show(anatomy: Anatomy, form: str | None, out: Path | None, language: str) -> None:
+    """Prints or writes the anatomy, up to the layer that failed where one did, and the findings."""
     form = form or (ENDINGS.get(out.suffix.lower(), "table") if out else "table")
     if form == "table" and out is None:
-        table.show(found.anatomy, words.load(language), Console(highlight=False))
+        table.show(anatomy, words.load(language), Console(highlight=False))
     else:
-        _give(_text(found.anatomy, form, language), out or (Path("anatomy.html") if form == "html" else None))
-    if found.failure is not None:
-        raise found.failure.told() from found.failure.exception
+        _give(_text(anatomy, form, language), out or (Path("anatomy.html") if form == "html" else None))
 
 
 def show_layer(subject: Subject, name: str, form: str | None, out: Path | None, language: str) -> None:
     """Prints or writes one layer at length; raises UnknownName."""
+    assert subject.network is not None  # it was dissected
     found = explain(subject.network, subject.shape, name)
     form = form or (ENDINGS.get(out.suffix.lower(), "table") if out else "table")
     lines = explanation.lines(found, words.load(language))

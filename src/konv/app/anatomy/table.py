@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from konv.app.anatomy import numbers
+from konv.app.anatomy import findings, numbers
 from konv.app.report.words import Texts
 from konv.core.anatomy import Anatomy, Layer
 
@@ -17,20 +17,32 @@ WIDE = 105  # columns from which kinds and products of parameters have room
 
 
 def show(anatomy: Anatomy, texts: Texts, console: Console) -> None:
-    """Prints one row per step, then the totals."""
+    """Prints one row per step, then the totals and the findings; the step that a finding is about is marked."""
     timed, wide = anatomy.milliseconds is not None, console.width >= WIDE
     headings = _headings(texts["table"], wide, timed)
     rows = [_row(layer, wide, timed) for layer in anatomy.layers]
+    bad = findings.marked(anatomy)
+    if anatomy.stopped is not None:
+        rows.append(_stopped(anatomy.stopped, len(headings), 1 + wide))
     title = texts["table"]["title"].format(network=anatomy.network, input=numbers.shape(anatomy.input))
     table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=(0, int(wide), 0, 0))
     widths = _widths(headings, rows, console.width, wide)
     for number, (heading, width) in enumerate(zip(headings, widths, strict=True)):
         table.add_column(heading, width=width, overflow="fold", justify="right" if number > 2 + wide else "left")
-    for layer, row in zip(anatomy.layers, rows, strict=True):
-        table.add_row(_named(layer, widths[0]), *row[1:])
+    for layer, row in zip(anatomy.layers, rows, strict=False):
+        table.add_row(_named(layer, widths[0]), *row[1:], style="red" if layer.name in bad else "")
+    if anatomy.stopped is not None:
+        table.add_row(*rows[-1], style="red")
     console.print(table)
     for line in totals(anatomy, texts):
         console.print(line, markup=False)
+    for finding in anatomy.findings:
+        findings.show(finding, texts, console)
+
+
+def _stopped(name: str, columns: int, output: int) -> list[str]:
+    """Returns the row of the step at which the pass stopped."""
+    return [escape(name), *("✗" if column == output else "" for column in range(1, columns))]
 
 
 def _headings(words: Texts, wide: bool, timed: bool) -> list[str]:
