@@ -58,7 +58,7 @@ def test_every_form_shows_the_steps_before_and_the_finding(
     assert "8·6·6 = 288" in text
     assert "nn.Linear(288, classes)" in text
     assert ("✗" in text) == (form != "html")
-    assert ("들어왔습니다" in text) == (language == "ko")
+    assert ("들어온 모양은" in text) == (language == "ko")
 
 
 def test_the_table_fits_its_terminal(file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

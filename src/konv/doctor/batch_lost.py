@@ -20,7 +20,7 @@ WORDS = {
         "fix": "Keep the first axis as it is; x.flatten(1) joins the others.",
     },
     "ko": {
-        "what": "{layer}에서 {before}이 {after}로 바뀝니다. 첫 축이 더는 샘플 수가 아닙니다.",
+        "what": "{layer}: {before} → {after}. 첫 축이 더는 샘플 수가 아닙니다.",
         "why": "{steps}. 샘플 하나의 값은 {product} = {features}개입니다.",
         "fix": "첫 축은 그대로 두세요. x.flatten(1)은 나머지 축만 이어 붙입니다.",
     },

@@ -16,7 +16,7 @@ WORDS = {
         "fix": "Put the channels first, in an input of {turned}.",
     },
     "ko": {
-        "what": "{layer} 층({kind})에 {got}이 들어왔습니다. 필요한 채널 {needed}개가 맨 뒤에 있습니다.",
+        "what": "{layer} 층({kind})에 들어온 모양은 {got}입니다. 필요한 채널 {needed}개가 맨 뒤에 있습니다.",
         "why": "PyTorch의 순서는 N×C×{axes}입니다. {steps}.",
         "fix": "채널이 앞에 오도록 하세요. 입력 하나는 {turned}입니다.",
     },

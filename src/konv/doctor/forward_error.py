@@ -20,10 +20,10 @@ WORDS = {
     },
     "ko": {
         "what": "{layer}에서 멈춥니다: {reason}.",
-        "why": "{got}이 들어왔습니다. {steps}.",
+        "why": "들어온 모양은 {got}입니다. {steps}.",
         "fix": "그 행과 그 앞을 살펴보세요.",
         "nowhere": {
-            "what": "{whole} 입력을 처리할 수 없습니다: {reason}.",
+            "what": "모양이 {whole}인 입력에서 멈춥니다: {reason}.",
             "why": "forward에서 층과 층 사이에 멈춥니다. {steps}.",
             "fix": "그 행과 그 앞을 살펴보세요.",
         },

@@ -18,9 +18,9 @@ WORDS = {
         "fix": "Take {argument} = {divisor}, or a width that divides by {count}.",
     },
     "ko": {
-        "what": "{layer} 층을 만들 수 없습니다. {width}이(가) {argument} = {count}로 나누어떨어지지 않습니다.",
-        "why": "{count}개가 똑같이 나누어 가져야 하는데 {divided}에는 나머지가 생깁니다. {divisor}로는 나누어떨어집니다.",
-        "fix": "{argument} = {divisor}로 하거나, {count}로 나누어떨어지는 폭을 쓰세요.",
+        "what": "{layer} 층을 만들 수 없습니다. {width}: {argument} = {count}(으)로 나누어떨어지지 않습니다.",
+        "why": "{count}개가 똑같이 나누어 가져야 하는데 나머지가 생깁니다: {divided}. 나누어떨어지는 수는 {divisor}입니다.",
+        "fix": "{argument} = {divisor}(으)로 고치거나, 폭을 {count}의 배수로 하세요.",
     },
 }
 SHARED = {  # argument that counts the shares: its place, and what is shared

@@ -16,7 +16,8 @@ WORDS = {
         "fix": "Take a smaller kernel, more padding, or one step fewer that halves the map.",
     },
     "ko": {
-        "what": "{layer} 층({kind})에 {got}이 들어왔습니다. 커널이 차지하는 길이는 {spans}인데 패딩까지 합쳐도 {room}뿐입니다.",
+        "what": "{layer} 층({kind})에 들어온 모양은 {got}입니다. "
+        "커널이 차지하는 길이는 {spans}인데 패딩까지 합쳐도 {room}뿐입니다.",
         "why": "{steps}. (n − d·(k − 1) − 1 + 2·p)/s + 1 = {sum}이므로 남는 값이 없습니다.",
         "fix": "커널을 줄이거나, 패딩을 늘리거나, 맵을 줄이는 단계를 하나 빼세요.",
     },

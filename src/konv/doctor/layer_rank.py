@@ -17,7 +17,7 @@ WORDS = {
         "fix": "Take the kind of layer that fits, or give {layer} what it takes.",
     },
     "ko": {
-        "what": "{layer} 층({kind})에 축이 {axes}개인 {got}이 들어왔습니다. 축이 {needed}개여야 합니다.",
+        "what": "{layer} 층({kind})에 들어온 모양은 {got}, 축이 {axes}개입니다. 이 층이 받는 축은 {needed}개입니다.",
         "why": "{kind}의 입력은 {form}입니다. {steps}.",
         "fix": "입력에 맞는 종류의 층을 쓰거나, {layer}에 맞는 입력을 주세요.",
     },

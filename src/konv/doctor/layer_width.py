@@ -18,9 +18,10 @@ WORDS = {
         "fix": "Give {layer} {argument} = {given}.",
     },
     "ko": {
-        "what": "{layer} 층({kind})에 {got}이 들어왔습니다. {axis}번 축이 {given}인데 이 층은 {needed}에 맞춰져 있습니다.",
-        "why": "{steps}. 따라서 {argument}의 값은 {given}이어야 합니다.",
-        "fix": "{layer}의 {argument}를 {given}으로 바꾸세요.",
+        "what": "{layer} 층({kind})에 들어온 모양은 {got}입니다. "
+        "{axis}번 축의 길이는 {given}인데, 층은 {needed}에 맞춰 만들어져 있습니다.",
+        "why": "{steps}. 따라서 맞는 값은 {argument} = {given}입니다.",
+        "fix": "{layer} 층의 인자를 {argument} = {given}(으)로 고치세요.",
     },
 }
 KINDS: tuple[tuple[Any, str, int], ...] = (  # class, argument that says the width, axis it is compared with

@@ -17,7 +17,7 @@ WORDS = {
         "fix": "Flatten the map before {layer}: x.flatten(1) keeps the samples apart.",
     },
     "ko": {
-        "what": "{layer} 층(Linear)에 {got} 크기의 맵이 들어왔습니다. 한 줄로 편 특징 {needed}개가 필요합니다.",
+        "what": "{layer} 층(Linear)에 들어온 것은 {got} 모양의 맵입니다. 한 줄로 편 특징 {needed}개가 필요합니다.",
         "why": "{steps}. 선형 층은 마지막 축만 보는데 그 길이는 {last}입니다. 한 줄로 펴면 {product} = {all}개입니다.",
         "fix": "{layer} 앞에서 맵을 펴세요. x.flatten(1)은 샘플끼리 섞지 않습니다.",
     },

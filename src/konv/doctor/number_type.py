@@ -19,7 +19,7 @@ WORDS = {
         "fix": "Keep to one type: leave .double(), .half() and dtype=… out, or turn the input with .to(…).",
     },
     "ko": {
-        "what": "{layer} 층({kind})의 값은 {own}인데 {given} 값이 들어왔습니다.",
+        "what": "{layer} 층({kind})의 값은 {own}인데 들어온 값은 {given}입니다.",
         "why": "PyTorch는 한 가지 숫자 형식끼리만 계산합니다. 학습 데이터는 {usual}입니다.",
         "fix": "형식을 하나로 맞추세요. .double(), .half(), dtype=…를 빼거나 입력을 .to(…)로 바꾸세요.",
     },

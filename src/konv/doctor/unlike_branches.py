@@ -18,8 +18,8 @@ WORDS = {
         "fix": "Make both branches give the same shape: the same number of channels, stride and padding.",
     },
     "ko": {
-        "what": "{layer}에 서로 맞지 않는 {shapes}이 들어왔습니다.",
-        "why": "{steps}. {axis}번 축의 길이가 {first}과 {second}로 다릅니다.",
+        "what": "{layer}에 들어온 모양이 서로 맞지 않습니다: {shapes}.",
+        "why": "{steps}. {axis}번 축의 길이가 다릅니다: {first}, {second}.",
         "fix": "두 갈래의 채널 수, 스트라이드, 패딩을 맞추어 같은 모양이 나오게 하세요.",
     },
 }

@@ -17,7 +17,7 @@ WORDS = {
         "fix": "Ask for as many values as there are; x.flatten(1) needs no number.",
     },
     "ko": {
-        "what": "{layer}에서 {before}을 요청한 모양으로 바꿀 수 없습니다.",
+        "what": "{layer}: {before} 모양은 요청한 모양이 될 수 없습니다.",
         "why": "{steps}. 샘플 하나의 값은 {product} = {features}개입니다. torch의 말: {reason}.",
         "fix": "있는 만큼만 요청하세요. x.flatten(1)에는 숫자가 필요 없습니다.",
     },
