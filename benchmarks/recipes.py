@@ -62,7 +62,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", choices=("quick", "balanced"))
+    parser.add_argument("recipe", choices=("quick", "balanced", "best"))
     parser.add_argument("--runs", type=int, default=3, help="seeds to run")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="processor threads")

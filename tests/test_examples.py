@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from konv.core.recipe import Choice
-from konv.models import build, check
+from konv.doctor import check
+from konv.models import build
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -95,7 +95,7 @@ def test_a_ready_recipe_is_found_by_name() -> None:
     assert compose(file="fashion-mnist") == compose(file="fashion_mnist")
 
 
-@pytest.mark.parametrize("name", ["quick", "balanced"])
+@pytest.mark.parametrize("name", ["quick", "balanced", "best"])
 def test_a_ready_recipe_is_named_in_short_beside_its_source(name: str) -> None:
     assert compose("fashion-mnist", file=name) == compose(file=f"fashion_mnist_{name}")
     assert compose("fashion-mnist", file=name).data.source == "fashion_mnist"

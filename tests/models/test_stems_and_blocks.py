@@ -13,7 +13,8 @@ from konv.core.errors import BadModel, MissingExtra
 from konv.core.options import Stem
 from konv.core.recipe import Choice
 from konv.core.shelves import MODELS
-from konv.models import build, check, view_of
+from konv.doctor import check
+from konv.models import build, view_of
 
 STEMMED = sorted({entry.module for entry in MODELS.entries() if "stem" in {option.name for option in entry.options}})
 

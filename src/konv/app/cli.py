@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError
 
-from konv.core.errors import Elsewhere, KonvError
+from konv.core.errors import BadRecipe, Elsewhere, KonvError, UnknownName
 from konv.core.shelves import COMMANDS
 
 MISTAKE = 2  # exit code of a mistake a person can mend
@@ -40,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = make_app()(arguments, exit_on_error=False, print_error=False)
         return result if isinstance(result, int) else 0
     except KonvError as error:
-        return MISTAKE if isinstance(error, Elsewhere) else _mistake(str(error))
+        return MISTAKE if isinstance(error, Elsewhere) or _told_by_another(error) else _mistake(str(error))
     except CycloptsError as error:
-        return _mistake(" ".join(str(error).split()))
+        return MISTAKE if _told_by_another(error) else _mistake(" ".join(str(error).split()))
     except BrokenPipeError:  # `konv runs | head`: the reader has gone, which is no mistake
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -54,6 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("konv: interrupted.", file=sys.stderr)
         return INTERRUPTED
+
+
+def _told_by_another(error: Exception) -> bool:
+    """True for what every process that torchrun started finds out alike; the first of them tells it."""
+    alike = isinstance(error, BadRecipe | UnknownName | CycloptsError)
+    return alike and os.environ.get("RANK", "0") != "0"
 
 
 def _mistake(sentence: str) -> int:

@@ -49,7 +49,8 @@ def run_to_the_end(
             watching = Several([shown, *watchers(trackers), *_profiling(profile, quiet)])
             finished = trained(recipe, out, None, watching, language, redraw=profile)
     except Interrupted as stopped:
-        print(f"konv: {stopped}", file=sys.stderr)
+        if leads():
+            print(f"konv: {stopped}", file=sys.stderr)
         return stopped.exit_code
     report = finished.report
     facts: dict[str, Any] = {"run": str(finished.run.path), "resumed": finished.resumed, "seconds": report.seconds_training}

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from konv.core.errors import BadRun, LostProcess
 from konv.core.results import Epoch
+from konv.training.distribution import leads
 from konv.training.fit import Step
 from konv.training.train import Finished, Record, Started
 
@@ -24,7 +25,8 @@ class Interrupted(Exception):
     """A signal asked the training to stop; its checkpoint is written."""
 
     def __init__(self, number: int, run: object) -> None:
-        super().__init__(f"stopped by {signal.Signals(number).name}; a checkpoint is written. Continue with: konv resume {run}")
+        again = "Run the same command again to continue." if "RANK" in os.environ else f"Continue with: konv resume {run}"
+        super().__init__(f"stopped by {signal.Signals(number).name}; a checkpoint is written. {again}")
         self.exit_code = 128 + number
 
 
@@ -45,6 +47,7 @@ def follow(records: Iterator[Record], watcher: Watcher) -> Finished:
                 if isinstance(record, Started):
                     received.started = record
                 if isinstance(record, Finished):
+                    records.close()  # type: ignore[attr-defined]  # leaves the other processes
                     return record
                 if received.number is not None:
                     records.close()  # type: ignore[attr-defined]  # a generator: closing it writes the checkpoint
@@ -108,7 +111,8 @@ def _rescue(woken: int, received: _Received, over: Event) -> None:
             try:
                 if received.started is not None:
                     received.started.save()
-                    print(f"konv: {Interrupted(number, received.run)}", file=sys.stderr, flush=True)
+                    if leads():
+                        print(f"konv: {Interrupted(number, received.run)}", file=sys.stderr, flush=True)
             except BadRun as error:  # a full disk
                 print(f"konv: {error}", file=sys.stderr, flush=True)
             finally:

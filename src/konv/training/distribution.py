@@ -142,9 +142,11 @@ def joined(device: torch.device) -> Iterator[Team]:
     rank = int(os.environ["RANK"])
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     torch.distributed.init_process_group(backend, store=_meeting_place(rank), rank=rank, world_size=size)
-    with telling_losses():
-        yield Team(rank, size, int(os.environ["LOCAL_RANK"]))
-    torch.distributed.destroy_process_group()
+    try:
+        with telling_losses():
+            yield Team(rank, size, int(os.environ["LOCAL_RANK"]))
+    finally:  # its threads must not outlive the interpreter, which would abort
+        torch.distributed.destroy_process_group()
 
 
 def _meeting_place(rank: int) -> Store:
