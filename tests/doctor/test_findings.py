@@ -97,6 +97,19 @@ def test_channels_last_in_the_input_itself_asks_for_another_input(tmp_path: Path
     assert "1×28×28" in found.fix
 
 
+def test_a_softmax_made_where_it_is_called_is_corrected_there(tmp_path: Path) -> None:
+    found = said(HEAD + CLASSIC.replace("F.log_softmax(x, dim=1)", "nn.Softmax(dim=0)(x)"), tmp_path)
+    assert found.rule == "softmax_axis"
+    assert "+        return nn.Softmax(dim=1)(x)" in str(found.patch)
+
+
+def test_a_correction_that_would_go_wrong_itself_is_not_offered(tmp_path: Path) -> None:
+    line = "return getattr(F, 'softmax')(input=x, dim=0)"  # the corrections that come to mind give dim twice, or no input
+    found = said(HEAD + CLASSIC.replace("return F.log_softmax(x, dim=1)", line), tmp_path)
+    assert found.rule == "softmax_axis"
+    assert found.patch is None or "dim=1)" in found.patch
+
+
 # ---- networks without a file ----
 
 

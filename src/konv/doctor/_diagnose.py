@@ -17,6 +17,7 @@ from konv.doctor._code import Edits, diff
 from konv.doctor._script import Script, shown_path
 
 TRIALS = 40  # corrections of one mistake that are tried at most
+LAST = 100  # rank of the rule that takes what no other knows
 CHAIN = 5  # steps of arithmetic that a finding tells
 
 
@@ -124,7 +125,7 @@ def _reached(case: Case, text: str) -> tuple[Case, tuple[ModuleType, Suspicion] 
 
 
 def _is_further(case: Case, before: tuple[ModuleType, Suspicion], after: Case, found: tuple[ModuleType, Suspicion]) -> bool:
-    if after.error is not None:
+    if after.error is not None or found[0].RANK == LAST:  # a correction that itself goes wrong is none
         return False
     same = (before[0].__name__, before[1].layer) == (found[0].__name__, found[1].layer)
     reached = inf if after.failure is None else len(after.steps)

@@ -1,5 +1,6 @@
 """Softmax along the samples: the scores of one sample depend on the others."""
 
+import ast
 from collections.abc import Iterator
 
 from konv.doctor._case import Case, Suspicion, shown
@@ -39,7 +40,9 @@ def _along_classes(case: Case, at: int) -> Iterator[Edits]:
         return
     if call is not None:
         yield (code.with_argument(call, "dim", 0, "1"),)
-    call = code.call(step.spans[0]) if step.spans and step.module is None else None
-    if call is not None:
+    call = code.call(step.spans[0]) if step.spans else None
+    if call is not None and isinstance(call.func, ast.Call):  # nn.Softmax(0)(x), made where it is called
+        yield (code.with_argument(call.func, "dim", 0, "1"),)
+    elif call is not None:
         place = 1 if call.args and code.subject(call) is call.args[0] else 0
         yield (code.with_argument(call, "dim", place, "1"),)

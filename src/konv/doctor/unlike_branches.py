@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from konv.doctor._case import Case, Suspicion, shown
 from konv.doctor._code import Edits
-from konv.doctor._edits import with_made
+from konv.doctor._edits import with_made, without
 
 RANK = 50
 SEVERITY = "error"
@@ -73,6 +73,8 @@ def _layers_fitted(case: Case, path: list[int], own: Any, other: Any) -> Iterato
         if module is None:
             continue
         yield from _moved(case, step.name, module, own, other)
+        if "Pool" in step.kind and own[2:] != other[2:]:
+            yield from without(case, step.name, step.spans)
         name, axis = ("out_features", -1) if hasattr(module, "out_features") else ("out_channels", 1)
         if own[axis] == other[axis]:
             continue
