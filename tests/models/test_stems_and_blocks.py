@@ -231,6 +231,6 @@ def test_a_real_network_of_timm() -> None:
 
 
 def test_inceptions_side_head_needs_two_pictures_at_a_time() -> None:
-    with pytest.raises(BadModel, match=r"AuxLogits.*take fit\.batch_size = 2 or more"):
+    with pytest.raises(BadModel, match=r"batch of one.* Take fit\.batch_size = 2 or more"):
         check(build(Choice(name="inception_v3"), 1, (75, 75), 3), (1, 75, 75), 3, batch=1)
     check(build(Choice(name="inception_v3", auxiliary=False), 1, (139, 139), 3), (1, 139, 139), 3, batch=1)
