@@ -139,7 +139,7 @@ def test_a_norm_that_cannot_take_one_sample_is_named_with_the_way_out(toy: Any, 
     layers = "nn.Flatten(), nn.LazyLinear(4), nn.BatchNorm1d(4), nn.Linear(4, classes)"
     text = f"from torch import nn\n\n\ndef Net(classes):\n    return nn.Sequential({layers})\n"
     (tmp_path / "net.py").write_text(text, encoding="utf-8")
-    with pytest.raises(BadModel, match=r"BatchNorm1d.* take fit\.batch_size = 2 or more"):
+    with pytest.raises(BadModel, match=r"BatchNorm1d.* Take fit\.batch_size = 2 or more"):
         lay_out(toy(batch_size=1, model=f"{tmp_path / 'net.py'}:Net"))
 
 
