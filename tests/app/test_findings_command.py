@@ -139,21 +139,12 @@ def test_a_link_stays_a_link(file: Path) -> None:
 
 # ---- train ----
 
+TRAIN = ["train", "shapes", "--model", "my_net.py:Net", "--quiet", "--out", "run"]
+TRAIN += ["--set", "data.pictures=60", "--set", "data.side=8", "--set", "fit.batch_size=8"]
+
 
 def test_training_says_it_in_one_sentence_with_the_line(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = [
-        "train",
-        "shapes",
-        "--model",
-        "my_net.py:Net",
-        "--set",
-        "data.pictures=60",
-        "--set",
-        "data.side=8",
-        "--set",
-        "fit.batch_size=8",
-    ]
-    assert main([*arguments, "--quiet", "--out", "run"]) == 2
+    assert main(TRAIN) == 2
     printed = capsys.readouterr().err
     assert printed.startswith("konv: my_net.py:10: layer conv (Conv2d) was given N×1×8×8")
     assert printed.count("\n") == 1
@@ -166,17 +157,5 @@ def test_a_batch_that_is_mixed_is_refused_before_training(file: Path, capsys: py
         "return self.fc(torch.flatten(self.conv(x), 1))", "return self.fc(self.conv(x).flatten(1)).softmax(0)"
     )
     file.write_text(text, encoding="utf-8")
-    arguments = [
-        "train",
-        "shapes",
-        "--model",
-        "my_net.py:Net",
-        "--set",
-        "data.pictures=60",
-        "--set",
-        "data.side=8",
-        "--set",
-        "fit.batch_size=8",
-    ]
-    assert main([*arguments, "--quiet", "--out", "run"]) == 2
+    assert main(TRAIN) == 2
     assert "konv: my_net.py:14: softmax normalises along the samples" in capsys.readouterr().err

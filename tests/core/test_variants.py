@@ -83,7 +83,7 @@ def test_unknown_names_are_told(shelf: Shelf, given: str, said: str) -> None:
 
 
 def test_a_persons_own_network_is_told_from_a_package() -> None:
-    assert [is_own_network(name) for name in ("my_net.py:Net", "timm:resnet18", "resnet18", "/tmp/timm.py:Net")] == [
+    assert [is_own_network(name) for name in ("my_net.py:Net", "timm:resnet18", "resnet18", "/nets/timm.py:Net")] == [
         True,
         False,
         False,
