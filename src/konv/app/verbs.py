@@ -32,18 +32,20 @@ def train(
     continued. With `profile`, its `profile` says where the time of a step goes. Raises a KonvError that says what to mend.
     """
     whole = recipe if isinstance(recipe, Recipe) else compose(None if recipe is None else str(recipe))
-    watching = _profiling(watcher) if profile else watcher or Silent()
+    watching = _watching(watcher, profile)
     return trained(whole, Path(out) if out is not None else None, data, watching, language, redraw=profile).run
 
 
 def resume(run: Run | Path | str, *, watcher: Watcher | None = None, language: str | None = None, profile: bool = False) -> Run:
     """Returns the run, continued from its newest good checkpoint to its end; a finished run comes back as it is."""
     opened = _opened(run)
-    watching = _profiling(watcher) if profile else watcher or Silent()
+    watching = _watching(watcher, profile)
     return trained(opened.recipe, opened.path, None, watching, language, redraw=profile).run
 
 
-def _profiling(watcher: Watcher | None) -> Watcher:
+def _watching(watcher: Watcher | None, profile: bool) -> Watcher:
+    if not profile:
+        return watcher or Silent()
     from konv.app.profiling import Profiling  # matplotlib's 0.6 s are for those who ask
 
     return Several([watcher or Silent(), Profiling(quiet=True)])

@@ -77,7 +77,7 @@ class Team:
                 given[1] = error
         torch.distributed.broadcast_object_list(given, src=0)
         if given[1] is not None:
-            raise given[1] if self.leads else Elsewhere(str(given[1]))
+            raise self._as_told_by(0, given[1])
         found: Result = given[0]
         return found
 
@@ -109,14 +109,18 @@ class Team:
                     f"the processes do not agree: {differing[0]} is {theirs[0][differing[0]]} in process 0 and "
                     f"{other[differing[0]]} in process {rank}; start all of them with the same command, data and packages."
                 )
-                raise error if self.leads else Elsewhere(str(error))
+                raise self._as_told_by(0, error)
 
     def _stop_where_any(self, error: KonvError | None) -> None:
         errors: list[Any] = [None] * self.size
         torch.distributed.all_gather_object(errors, error)
         first = next((rank for rank, found in enumerate(errors) if found is not None), None)
         if first is not None:
-            raise errors[first] if self.rank == first else Elsewhere(str(errors[first]))
+            raise self._as_told_by(first, errors[first])
+
+    def _as_told_by(self, rank: int, error: KonvError) -> KonvError:
+        """Returns the mistake itself in the process that tells it, and Elsewhere in the others."""
+        return error if self.rank == rank else Elsewhere(str(error))
 
 
 ALONE = Team()
